@@ -36,7 +36,7 @@ def bake(recipe: Recipe) -> dict[str, NDArray[Any]]:
     return {
         **arrays,
         **strand_arrays(source, arrays),
-        "look": np.array(recipe.look.to_json()),
+        "look": np.array(recipe.appearance.to_json()),
         "recipe": np.array(recipe.fingerprint()),
     }
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from models.capture.deformable import Deformable
-from models.heads.meshes import Floats, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats
 
 PARAMETERS = 4
 SIDES = (1, -1)

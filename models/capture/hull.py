@@ -22,7 +22,8 @@ from models.contract.frame_state import FrameState
 from models.geometry import rasterizer_numba
 from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
-from models.heads.meshes import Floats, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats
 from models.heads.source import HAIR_CENTRE
 
 Mask = NDArray[np.bool_]

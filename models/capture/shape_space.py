@@ -60,7 +60,7 @@ BASE = Recipe(
     local_changes={},
     rest={},
     hair=HAIR_CUTS["short"],
-    look=Appearance(),
+    appearance=Appearance(),
     neckline="painted",
     collar_drop_mm=14.0,
 )

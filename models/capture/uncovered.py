@@ -15,7 +15,8 @@ from models.capture.stabilization import body_share
 from models.contract.frame_state import FrameState
 from models.geometry.gbuffer import pose_geometry
 from models.geometry.head import Head
-from models.heads.meshes import Floats, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats
 
 Bytes = NDArray[np.uint8]
 

@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from models.capture.frame_fit import Camera, Pose
 from models.capture.tracker import Track
 from models.contract.frame_state import FrameState
+from models.geometry.camera import matrix_to_quaternion
 from models.heads.meshes import Floats
 
 Bytes = NDArray[np.uint8]
@@ -80,12 +81,12 @@ class World:
         """Return the state that the virtual camera renders for a pose."""
         rotation = self.orientation.T @ pose.rotation
         translation = self.orientation.T @ (pose.translation - self.position)
-        eye = Rotation.from_matrix(self.orientation.T @ self.turn)
+        eye_rotation = self.orientation.T @ self.turn
         return FrameState(
-            head_rotation=_quaternion(rotation),
+            head_rotation=matrix_to_quaternion(rotation).astype(np.float32),
             head_translation=translation.astype(np.float32),
             expression=pose.expression.astype(np.float32),
-            eye_rotation=eye.as_quat().astype(np.float32),
+            eye_rotation=matrix_to_quaternion(eye_rotation).astype(np.float32),
             eye_position=self.eye_position.astype(np.float32),
             fov_y_rad=self.fov_y_rad,
         )
@@ -166,7 +167,3 @@ def choose_crop(track: Track, width: int, height: int) -> Crop:
     x = float(np.clip(x, side / 2, width - side / 2))
     y = float(np.clip(y, side / 2, height - side / 2))
     return Crop(x, y, side)
-
-
-def _quaternion(rotation: Floats) -> NDArray[np.float32]:
-    return np.asarray(Rotation.from_matrix(rotation).as_quat(), np.float32)

@@ -20,7 +20,7 @@ from models.data.recording_json import read_json, read_rows
 from models.data.recording_rows import is_by_row
 from models.data.recording_table import ANGLES, Table, read_table
 from models.data.recording_table import RecordingError as RecordingError
-from models.geometry.camera import quaternion_to_matrix
+from models.geometry.camera import matrix_to_quaternion, quaternion_to_matrix
 
 Floats = NDArray[np.float64]
 
@@ -213,7 +213,7 @@ def _gaze_from_angles(table: Table, names: list[str], values: Floats, notes: lis
 def _head(table: Table, notes: list[str]) -> Floats | None:
     """Return (rows, 4) quaternions of the head, or None."""
     if table.rotations is not None:
-        return np.array([_quaternion(matrix) for matrix in table.rotations])
+        return np.array([matrix_to_quaternion(matrix) for matrix in table.rotations])
     if not any(name in table.names for name in ANGLES[:3]):
         return None
     columns = {name: table.names.index(name) for name in ANGLES[:3] if name in table.names}
@@ -240,21 +240,6 @@ def _turn(yaw: float, pitch: float, roll: float) -> Floats:
             cy * cp * cr + sy * sp * sr,
         ]
     )
-
-
-def _quaternion(matrix: Floats) -> Floats:
-    """Return the quaternion of a rotation matrix: the main eigenvector of Bar-Itzhack's matrix."""
-    m = matrix
-    symmetric = np.array(
-        [
-            [m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],
-            [m[1, 0] + m[0, 1], m[1, 1] - m[0, 0] - m[2, 2], 0, 0],
-            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], m[2, 2] - m[0, 0] - m[1, 1], 0],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m.trace()],
-        ]
-    )
-    quaternion: Floats = np.linalg.eigh(symmetric)[1][:, -1]  # eigh reads the lower triangle
-    return quaternion if quaternion[3] >= 0 else -quaternion
 
 
 def _times(table: Table, fps: float | None, notes: list[str]) -> tuple[NDArray[np.intp], Floats]:

@@ -43,6 +43,31 @@ def quaternion_to_matrix(quaternion: FloatArray) -> NDArray[np.float64]:
     )
 
 
+def matrix_to_quaternion(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the quaternion of a rotation: the main eigenvector of Bar-Itzhack's matrix.
+
+    For a matrix that is not exactly a rotation it is that of the nearest one.
+
+    Args:
+        matrix: (3, 3), local to world.
+
+    Returns:
+        (4,) unit quaternion `[x, y, z, w]` with w of at least 0.
+    """
+    m = matrix
+    symmetric = np.array(
+        [
+            [m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],
+            [m[1, 0] + m[0, 1], m[1, 1] - m[0, 0] - m[2, 2], 0, 0],
+            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], m[2, 2] - m[0, 0] - m[1, 1], 0],
+            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m.trace()],
+        ]
+    )
+    # eigh reads the lower triangle only, and sorts: the greatest eigenvalue comes last.
+    quaternion: NDArray[np.float64] = np.linalg.eigh(symmetric)[1][:, -1]
+    return quaternion if quaternion[3] >= 0 else -quaternion
+
+
 def rotation_vector_to_quaternion(vector: NDArray[np.floating]) -> FloatArray:
     """Return the quaternion of a rotation by `|vector|` radians about `vector`.
 

@@ -46,6 +46,28 @@ MEDIAPIPE_LIPS = (
 _LID_M = 0.0006
 """Gap between an eyeball and the rim of its lids."""
 
+# Limits of what counts as a jaw, a mouth or an eye.
+_MOST_MOVED, _LEAST_JAW_RAD = 0.6, np.radians(3)
+"""The jaw's turn is fitted to vertices that move at least by this share of the greatest motion; a
+smaller turn does not show where its hinge is."""
+_MOUTH_ASIDE, _MOUTH_BELOW = 0.2, (0.4, 2)
+"""Greatest distance of the mouth from the middle, and its distance below the eyes, both relative to
+the distance of the eyes."""
+_BALL_POINTS, _BALL_OFF = 12, 0.1
+"""Least vertices of an eyeball, and their greatest mean distance from a sphere, by its radius."""
+_BALL_SIDES = 3
+"""Longest side of an eyeball's box, by the greatest radius; a ball has 2."""
+_EYES_UNLIKE_M, _EYES_APART_M = 0.01, (0.04, 0.1)
+"""Greatest difference of the places of two eyes, mirrored; range of their distance, which is about
+0.063 m in adults."""
+_SPHERE_POINTS = 4
+"""Fewest points that define a sphere."""
+_LEAST_DEPTH = 0.3
+"""Least depth of an eyeball behind the rim of its lids, by its radius, where the rim is wider than
+the eyeball."""
+_FACE_DEPTH_M = 0.02
+"""The chin is sought in front of the eyes' middle, less this."""
+
 
 class Anatomy(NamedTuple):
     """Positions and regions of a mesh, metres."""
@@ -96,13 +118,13 @@ def fit_jaw(verts: Floats, opening: Floats) -> Floats | None:
     moved = np.linalg.norm(opening, axis=1)
     if not moved.any():
         return None
-    chosen = moved > 0.6 * moved.max()
+    chosen = moved > _MOST_MOVED * moved.max()
     before, after = verts[chosen], verts[chosen] + opening[chosen]
     middle, middle_after = before.mean(axis=0), after.mean(axis=0)
     u, _, vt = np.linalg.svd((before - middle).T @ (after - middle_after))
     flip = np.diag([1, 1, np.sign(np.linalg.det(vt.T @ u.T))])
     rotation = vt.T @ flip @ u.T
-    if np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)) < np.radians(3):
+    if np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)) < _LEAST_JAW_RAD:
         return None
     shift = middle_after - rotation @ middle
     # Of the plane of symmetry, the point that the rotation does not move.
@@ -117,7 +139,9 @@ def _is_hole(mesh: Mesh, loop: Ints) -> bool:
 def _is_mouth(middle: Floats, eyes: Floats) -> bool:
     apart = abs(eyes[0, 0] - eyes[1, 0])
     below = eyes[:, 1].mean() - middle[1]
-    return bool(abs(middle[0]) < 0.2 * apart and 0.4 * apart < below < 2 * apart)
+    least, greatest = _MOUTH_BELOW
+    aside = abs(middle[0])
+    return bool(aside < _MOUTH_ASIDE * apart and least * apart < below < greatest * apart)
 
 
 def _find_eyeballs(mesh: Mesh) -> Ints:
@@ -138,18 +162,18 @@ def _small_pieces(verts: Floats, label: Ints) -> Ints:
     np.maximum.at(high, label, verts)
     least, greatest = _EYEBALLS_M
     sides = (high - low).max(axis=1)
-    fits = (sides > least) & (sides < 3 * greatest)
+    fits = (sides > least) & (sides < _BALL_SIDES * greatest)
     return np.nonzero(fits)[0][:_MOST_BALLS]
 
 
 def _is_eyeball(mesh: Mesh, chosen: Ints) -> bool:
     points = mesh.verts[np.unique(mesh.faces[chosen])]
-    if len(points) < 12:
+    if len(points) < _BALL_POINTS:
         return False
     centre, radius = fit_sphere(points)
     off = np.abs(np.linalg.norm(points - centre, axis=1) - radius).mean()
     low, high = _EYEBALLS_M
-    return bool(low < radius < high and off < 0.1 * radius)
+    return bool(low < radius < high and off < _BALL_OFF * radius)
 
 
 def _pieces(mesh: Mesh) -> Ints:
@@ -170,12 +194,13 @@ def _eye_holes(verts: Floats, holes: list[Ints]) -> list[Ints]:
     """Return the two holes that mirror each other best, the left one first; [] if none do."""
     holes = sorted(holes, key=lambda h: -perimeter(verts, h))[:_MOST_HOLES]
     middles = [verts[h].mean(axis=0) for h in holes]
-    best: tuple[float, list[Ints]] = (0.01, [])
+    best: tuple[float, list[Ints]] = (_EYES_UNLIKE_M, [])
+    least, greatest = _EYES_APART_M
     for one, left in zip(middles, holes, strict=True):
         for other, right in zip(middles, holes, strict=True):
             apart = one[0] - other[0]
             off = float(np.linalg.norm(one - other * [-1, 1, 1]))
-            if 0.04 < apart < 0.1 and off < best[0]:
+            if least < apart < greatest and off < best[0]:
                 best = (off, [left, right])
     return best[1]
 
@@ -184,7 +209,7 @@ def _place_eyes(mesh: Mesh, eyeballs: Ints, lids: list[Ints]) -> tuple[Floats, f
     if len(eyeballs):
         used = np.unique(mesh.faces[eyeballs])
         sides = [used[mesh.verts[used, 0] * side > 0] for side in (1, -1)]
-        if min(len(side) for side in sides) >= 4:
+        if min(len(side) for side in sides) >= _SPHERE_POINTS:
             fits = [fit_sphere(mesh.verts[side]) for side in sides]
             return np.array([centre for centre, _ in fits]), float(np.mean([r for _, r in fits]))
     if not lids and len(mesh.verts) == MEDIAPIPE:
@@ -202,7 +227,7 @@ def _behind_lids(rim: Floats) -> Floats:
     middle: Floats = (rim.max(axis=0) + rim.min(axis=0)) / 2
     across = np.linalg.norm(rim[:, :2] - middle[:2], axis=1)
     reach = EYEBALL_M + _LID_M
-    depth = np.sqrt(np.maximum(reach**2 - across**2, (0.3 * reach) ** 2))
+    depth = np.sqrt(np.maximum(reach**2 - across**2, (_LEAST_DEPTH * reach) ** 2))
     middle[2] = np.mean(rim[:, 2] - depth)
     return middle
 
@@ -212,7 +237,7 @@ def _find_chin(mesh: Mesh, eyes: Floats) -> Floats:
     if "jawOpen" in mesh.deltas and mesh.deltas["jawOpen"].any():
         chin: Floats = mesh.verts[np.argmax(np.linalg.norm(mesh.deltas["jawOpen"], axis=1))]
         return chin
-    in_front = mesh.verts[:, 2] > eyes[:, 2].mean() - 0.02
+    in_front = mesh.verts[:, 2] > eyes[:, 2].mean() - _FACE_DEPTH_M
     front = mesh.verts[in_front] if in_front.any() else mesh.verts
     lowest: Floats = front[np.argmin(front[:, 1])]
     return lowest

@@ -1,8 +1,8 @@
 """Models a bob: hair that falls from the crown over forehead and ears, and ends at the jaw.
 
 The surface has profiles, which run from the crown down, one for each azimuth around it. The hull of
-the hair is a grid over this surface, and single hairs are traced on it. All shapes are chosen by
-eye; their numbers are metres, radians, and shares of the way from the crown to the ends.
+the hair is a grid over this surface, and `bob_hairs` traces single hairs on it. All shapes are
+chosen by eye; their numbers are metres, radians, and shares of the way from the crown to the ends.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.random import Generator
 
-from models.heads.meshes import Floats, Ints, fan_and_rings, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats, Ints, fan_and_rings
 from models.heads.parts import MASKS, Part, rigid_part
 from models.heads.recipe import HairCut
 from models.heads.skull import Skull
 from models.heads.source import HAIR_CENTRE, Source
-from models.heads.tufts import Tuft, unit, waves
-from models.studio.strands import HAIR
+from models.heads.tufts import unit, waves
 
 COLUMNS, ROWS, INNER_ROWS = 52, 15, 4
 """Columns and rows of the outside of the hull, and rows of its inside, which is seen where hair
@@ -36,6 +35,7 @@ _CROWN, _FRONT, _LEFT = (
 """Directions from the middle of the skull to the crown, where all hairs begin, and to the azimuths
 0 and 90 degrees around it."""
 _AZIMUTHS = np.linspace(-np.pi, np.pi, 145)
+"""Azimuths of the profiles, 2.5 degrees apart."""
 _SAMPLE_M, _SAMPLES, _SMOOTHED = 0.002, 220, 21
 """Distance and number of the points of a profile, and how many points its bends extend over."""
 _POLAR_RAD, _DROP_M = np.radians(140), 0.25
@@ -44,29 +44,41 @@ _HANGS_M = (0.085, 0.035)
 """Heights between which hair stops following the skull and hangs from its widest place."""
 _TOP_M = (0.03, 0.10)
 """Heights between which the volume of the sides becomes that of the top."""
+_POLAR_STEPS, _FALL_STEPS, _FALL_START_M = 200, 60, 0.002
+"""Points of a profile along the skull and in its fall, which it is sampled from; the fall begins
+one sample below the last point of the skull."""
+_LAST = 1.001
+"""Greater than 1, so that the point after a sampled one lies on the profile, too."""
+_MIN_ACROSS_M = 1e-6  # of points that are moved outwards: none must divide by 0
 
 _FRINGE_M, _FRINGE_SLANT_M = 0.042, 0.024
 """Height of the ends above the middle of the forehead, where eyes are at 0, and how much lower they
 are per radian to the left."""
 _FRINGE_OFF_M = 0.0065
 """Distance of the fringe from the forehead; more would look like a brim."""
+_FRINGE_AZIMUTH_RAD, _FRINGE_POLAR_RAD = (0.9, 0.3), (0.6, 1.15)
+"""Azimuths and angles from the crown over which the rest of the hair becomes the fringe."""
 _HEM_M, _NAPE_M = -0.086, -0.094
 """Height of the ends beside the jaw and at the back."""
+_NAPE_RAD = (1.5, 2.8)
+"""Azimuths between which the ends fall from the jaw to the nape."""
 _CURTAIN_RAD = (0.50, 0.96)
 """Azimuths between which the ends fall from the fringe to the jaw."""
-_RAGGED_M = 0.003
-"""Differences of the heights of ends of locks beside the jaw; a third of it in the fringe."""
-_DEPTH_M = 0.012
-"""Distance from the inside of the hair to its outside; less at its ends."""
-_TURN_UNDER_M = 0.009
-"""Distance by which ends beside the jaw turn in towards the neck."""
-
-_STEPS = 16
-"""Segments of a hair."""
-_ROOTS_RAD = np.radians(72)
-"""Hairs grow up to this angle from the crown."""
-_SWEEP_RAD, _SWEPT_RAD = 0.55, 0.75
-"""Angle by which the ends of the fringe are swept to the left, and azimuth at which that fades."""
+_RAGGED_M, _FRINGE_RAGGED = 0.003, 0.35
+"""Differences of the heights of ends of locks beside the jaw, and the share of them in the
+fringe."""
+_ENDS_SEED, _ENDS_PER_RAD = 6, 12
+"""Seed and frequency of the noise of these differences: every call must see the same ends."""
+_DEPTH_M, _THINNER, _THINNER_SHARE = 0.012, 0.6, (0.6, 1.0)
+"""Distance from the inside of the hair to its outside; by which share it is less at the ends, and
+over which shares of the length it decreases."""
+_TURN_UNDER_M, _TURN_SHARE, _TURN_POWER = 0.009, (0.72, 1.05), 1.5
+"""Distance by which ends beside the jaw turn in towards the neck, the shares of the length over
+which they do, and a power above 1 that moves the bend towards the ends."""
+_DENSER, _DENSER_RAD = 2.2, 0.22
+"""How many more columns the hull has around the curtain, and within which azimuth of its middle."""
+_COLUMN_STEPS = 2000
+"""Steps in which the density of the columns is integrated."""
 _CROWN_RADIUS_M = 0.105
 """Approximate metres of a profile per radian from the crown."""
 
@@ -103,15 +115,15 @@ class Bob:
         middle = np.tile(HAIR_CENTRE, (len(outside), 1))
         middle[:, 1] = np.minimum(outside[:, 1], HAIR_CENTRE[1])
         beside = smoothstep(*_CURTAIN_RAD, np.abs(azimuth))
-        under = _TURN_UNDER_M * beside * smoothstep(0.72, 1.05, share) ** 1.5
-        depth = _DEPTH_M * (1 - 0.6 * smoothstep(0.6, 1.0, share))
+        under = _TURN_UNDER_M * beside * smoothstep(*_TURN_SHARE, share) ** _TURN_POWER
+        depth = _DEPTH_M * (1 - _THINNER * smoothstep(*_THINNER_SHARE, share))
         inwards = unit(middle - outside) * (under + (1 - layer) * depth)[:, None]
         moved: Floats = outside + inwards
         return moved
 
     def _on_profile(self, index: Ints, share: Floats) -> Floats:
         """Return the points (n, 3) of profiles at shares (n,) of their lengths."""
-        sample = np.clip(share * self._lengths[index] / _SAMPLE_M, 0, _SAMPLES - 1.001)
+        sample = np.clip(share * self._lengths[index] / _SAMPLE_M, 0, _SAMPLES - _LAST)
         low = sample.astype(int)
         between = (sample - low)[:, None]
         before, after = self._profiles[index, low], self._profiles[index, low + 1]
@@ -123,25 +135,28 @@ def ends(azimuth: Floats) -> Floats:
     """Return the height (n,) of the ends of the hair, metres."""
     beside = smoothstep(*_CURTAIN_RAD, np.abs(azimuth))
     fringe = _FRINGE_M - _FRINGE_SLANT_M * azimuth
-    hem = _HEM_M + (_NAPE_M - _HEM_M) * smoothstep(1.5, 2.8, np.abs(azimuth))
+    hem = _HEM_M + (_NAPE_M - _HEM_M) * smoothstep(*_NAPE_RAD, np.abs(azimuth))
     around = np.stack([np.cos(azimuth), np.sin(azimuth), 0 * azimuth], axis=1)
-    uneven = waves(np.random.default_rng(6), around, 12, 1)[:, 0]
-    return fringe + (hem - fringe) * beside + _RAGGED_M * (0.35 + 0.65 * beside) * uneven
+    uneven = waves(np.random.default_rng(_ENDS_SEED), around, _ENDS_PER_RAD, 1)[:, 0]
+    ragged = _RAGGED_M * (_FRINGE_RAGGED + (1 - _FRINGE_RAGGED) * beside)
+    height: Floats = fringe + (hem - fringe) * beside + ragged * uneven
+    return height
 
 
 def _profile(skull: Skull, cut: HairCut, azimuth: float) -> Floats:
     """Return points (_SAMPLES, 3) of the outside from the crown down, `_SAMPLE_M` apart."""
-    polar = np.linspace(0, _POLAR_RAD, 200)[:, None]
+    polar = np.linspace(0, _POLAR_RAD, _POLAR_STEPS)[:, None]
     away = np.cos(azimuth) * _FRONT + np.sin(azimuth) * _LEFT
     directions = np.cos(polar) * _CROWN + np.sin(polar) * away
     points = HAIR_CENTRE + directions * skull.radius(directions)[:, None]
     top = smoothstep(*_TOP_M, points[:, 1])
-    fringe = smoothstep(0.9, 0.3, np.array([abs(azimuth)])) * smoothstep(0.6, 1.15, polar[:, 0])
+    fringe = smoothstep(*_FRINGE_AZIMUTH_RAD, np.array([abs(azimuth)]))
+    fringe = fringe * smoothstep(*_FRINGE_POLAR_RAD, polar[:, 0])
     volume = (cut.sides_mm + (cut.volume_mm - cut.sides_mm) * top * (1 - fringe)) / 1000
     points += directions * (volume + (_FRINGE_OFF_M - volume) * fringe)[:, None]
     points = _hung(points)
-    fall = np.linspace(0.002, _DROP_M, 60)[:, None] * np.array([0.0, -1.0, 0.0])
-    points = np.concatenate([points, points[-1] + fall])
+    drops = np.linspace(_FALL_START_M, _DROP_M, _FALL_STEPS)[:, None]
+    points = np.concatenate([points, points[-1] + drops * np.array([0.0, -1.0, 0.0])])
     # Where the chin or the shoulders turn the skin back up, hair falls on.
     lower = np.diff(np.minimum.accumulate(points[:, 1]), prepend=np.inf) < 0
     points = points[lower | (points[:, 1] > _TOP_M[0])]
@@ -158,7 +173,7 @@ def _hung(points: Floats) -> Floats:
     widest = np.maximum.accumulate(np.where(points[:, 1] < _HANGS_M[0], across, 0))
     out = smoothstep(-_HANGS_M[0], -_HANGS_M[1], -points[:, 1]) * np.maximum(widest - across, 0)
     hung = points.copy()
-    hung[:, [0, 2]] += flat * (out / np.maximum(across, 1e-6))[:, None]
+    hung[:, [0, 2]] += flat * (out / np.maximum(across, _MIN_ACROSS_M))[:, None]
     return hung
 
 
@@ -197,56 +212,10 @@ def bob_part(source: Source) -> Part:
 
 def _columns() -> Floats:
     """Return azimuths (COLUMNS,), denser where the ends fall steeply beside the face."""
-    even = np.linspace(-np.pi, np.pi, 2000)
-    density = 1 + 2.2 * np.exp(-(((np.abs(even) - np.mean(_CURTAIN_RAD)) / 0.22) ** 2))
+    even = np.linspace(-np.pi, np.pi, _COLUMN_STEPS)
+    from_curtain = np.abs(even) - np.mean(_CURTAIN_RAD)
+    density = 1 + _DENSER * np.exp(-((from_curtain / _DENSER_RAD) ** 2))
     total = np.append(0, np.cumsum((density[1:] + density[:-1]) / 2))
     wanted = (np.arange(COLUMNS) + 0.5) / COLUMNS * total[-1]
     columns: Floats = np.interp(wanted, total, even)
     return columns
-
-
-def bob_tuft(source: Source, random: Generator) -> Tuft:
-    """Return hairs that fall in locks from the crown, those of the fringe swept to the left."""
-    bob, count = Bob(source), source.recipe.hair.strands
-    azimuth = random.uniform(-np.pi, np.pi, count)
-    polar = np.arccos(1 - random.uniform(0, 1, count) * (1 - np.cos(_ROOTS_RAD)))
-    root = np.stack([np.cos(azimuth), np.sin(azimuth), 0.5 * polar], axis=1)
-    ridge = waves(np.random.default_rng(8), root, 14, 1)[:, 0]
-    lock = waves(np.random.default_rng(9), root, 9, 2)
-    stray = random.normal(0, 1, (count, 2))
-    start = np.minimum(bob.share(azimuth, polar), 0.62)
-    stop = _stops(random, start)
-    layer = _layers(random, ridge)
-    path = []
-    for i in range(_STEPS + 1):
-        along = i / _STEPS
-        share = start + (stop - start) * along
-        sweep = _SWEEP_RAD * np.exp(-((azimuth / _SWEPT_RAD) ** 2)) * smoothstep(0.1, 1.0, share)
-        bend = (0.030 * lock[:, 0] + 0.012 * stray[:, 0]) * along
-        wave = 0.030 * smoothstep(0.25, 0.8, share) * np.sin(9 * share + 2 * lock[:, 1])
-        grown = 0.5 + 0.5 * smoothstep(0.0, 0.2, np.full(count, along))
-        depth = grown * (layer + 0.05 * stray[:, 1] * along)
-        path.append(bob.at(azimuth + sweep + bend + wave, share, depth))
-    points = np.stack(path, axis=1)
-    tone = np.clip(0.42 + 0.20 * ridge + random.normal(0, 0.16, count), 0, 1)
-    open_sky = np.clip(0.30 + 0.75 * layer + 0.16 * ridge, 0.1, 1.0)
-    width = random.uniform(0.00022, 0.00042, count)
-    sky = np.repeat(open_sky[:, None], _STEPS + 1, axis=1)
-    return Tuft(HAIR, points, points[:, 0], width, tone, sky)
-
-
-def _stops(random: Generator, start: Floats) -> Floats:
-    """Return the share (n,) at which hairs end: most at the ends of the bob, a quarter earlier."""
-    count = len(start)
-    stop = random.uniform(0.88, 1.02, count)
-    layered = random.uniform(0, 1, count) < 0.25
-    stop = np.where(layered, random.uniform(0.55, 1.0, count), stop)
-    return np.maximum(stop, start + 0.25)
-
-
-def _layers(random: Generator, ridge: Floats) -> Floats:
-    """Return the layer (n,) of hairs: most near the outside, a few above it."""
-    count = len(ridge)
-    layer = np.clip(random.uniform(0.25, 1.0, count) ** 0.7 + 0.06 * ridge, 0, 1.05)
-    loose = random.uniform(0, 1, count) < 0.012
-    return np.where(loose, random.uniform(1.0, 1.3, count), layer)

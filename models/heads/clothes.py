@@ -12,10 +12,12 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads.meshes import Floats, Ints, relax, smooth_normals, smoothstep, triangulate
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats, Ints, relax, smooth_normals, triangulate
 from models.heads.parts import Part, joint_weights, rigid_part, source_part
 from models.heads.recipe import Neckline, Recipe
 from models.heads.source import Source, above_collar, collar_height
+from models.studio.paint_cloth import COLLAR_DETAIL
 
 _PROFILES: Mapping[Neckline, list[tuple[float, float]]] = {
     # metres above the collar's plane, and outwards from the skin
@@ -44,8 +46,25 @@ _CLOTH_M = 0.0045
 """How far the jumper stands off the skin."""
 _TORSO_SMOOTH_M = (0.01, 0.06)
 """Below the collar's plane, between which a torso without collar turns into cloth."""
+_COVERED_M = -0.016
+"""Height above the collar's plane down to which skin is kept: the collar covers its edge."""
+_UNDER_COLLAR_M = 0.004
+"""The jumper ends this far below the collar's plane, under the collar."""
+_WIDTH_M, _ARM_M, _ARM_BOTTOM_M, _CHEST_BOTTOM_M = 0.56, 0.16, -0.56, -0.37
+"""Bounds of clothes to the side and downwards, where no view shows their hem: beside the chest,
+from the second on, they reach further down."""
+_BACK_Y_M = -0.2
+"""Below this height quads that face no viewer are left out."""
+_SMOOTHED_ROUNDS, _SMOOTHED_SHARE = 4, 0.5
+"""Smoothing of the body into cloth."""
+_VIEW_YAWS_DEG, _VIEW_PITCHES_DEG = np.arange(-60, 61, 20), np.arange(-40, 41, 20)
+"""Directions of viewers in front of the body."""
 _SEGMENTS = 32
 """Segments of the collar, around the neck."""
+_NECK_LEVEL_M, _NECK_WIDTH_M = 0.06, 0.13
+"""Skin that the collar follows: distance from its plane, and from the middle to the side."""
+_OUTSIDE_ROWS = 4
+"""Rows of the collar's profile, from below, that lie on its outside."""
 _SMOOTHING = np.array([1, 4, 6, 4, 1]) / 16
 """Binomial weights along the rings of the collar, which follow the coarse mesh otherwise."""
 
@@ -56,7 +75,9 @@ def above_clothes(source: Source) -> NDArray[np.bool_]:
     A collar covers the edge of the skin; without one the skin ends exactly where the cloth begins.
     """
     above = above_collar(source.verts, source.recipe)[source.quads["body"]]
-    bare: NDArray[np.bool_] = above.mean(1) > 0 if _is_painted(source) else above.max(1) > -0.016
+    bare: NDArray[np.bool_] = (
+        above.mean(1) > 0 if _is_painted(source) else above.max(1) > _COVERED_M
+    )
     return bare
 
 
@@ -78,7 +99,7 @@ def _torso(source: Source) -> Part:
     torso = _cut(source, ~above_clothes(source))
     below = -above_collar(torso.verts, source.recipe)
     amount = smoothstep(*_TORSO_SMOOTH_M, below)
-    smooth = relax(torso.verts, torso.faces, 4, 0.5 * amount)
+    smooth = relax(torso.verts, torso.faces, _SMOOTHED_ROUNDS, _SMOOTHED_SHARE * amount)
     push = smooth_normals(smooth, torso.faces) * _CLOTH_M * amount[:, None]
     return replace(torso, verts=smooth + push, masks=torso.masks * 0)
 
@@ -88,20 +109,22 @@ def _cut(source: Source, chosen: NDArray[np.bool_]) -> Part:
     quads, uv_quads = source.quads["body"], source.uv_quads["body"]
     points = source.verts[quads]
     aside = np.abs(points[..., 0]).max(1)
-    keep = chosen & (points[..., 1].min(1) > np.where(aside > 0.16, -0.56, -0.37)) & (aside < 0.56)
-    keep &= (points[..., 1].max(1) > -0.2) | _faces_any_viewer(points)
+    bottom = np.where(aside > _ARM_M, _ARM_BOTTOM_M, _CHEST_BOTTOM_M)
+    keep = chosen & (points[..., 1].min(1) > bottom) & (aside < _WIDTH_M)
+    keep &= (points[..., 1].max(1) > _BACK_Y_M) | _faces_any_viewer(points)
     return source_part(source, "cloth", "cloth", quads[keep], uv_quads[keep], source.uvs * [1, -1])
 
 
 def _jumper(source: Source) -> Part:
     """Return the torso below the collar, pushed outwards."""
     above = above_collar(source.verts, source.recipe)[source.quads["body"]]
-    jumper = _cut(source, above.min(1) < -0.004)
+    jumper = _cut(source, above.min(1) < -_UNDER_COLLAR_M)
     # Where the collar's plane cuts through a quad it ends at the plane, not above.
-    top = collar_height(jumper.verts[:, 2], source.recipe) - 0.004
+    top = collar_height(jumper.verts[:, 2], source.recipe) - _UNDER_COLLAR_M
     jumper.verts[:, 1] = np.minimum(jumper.verts[:, 1], top)
     push = smooth_normals(jumper.verts, jumper.faces) * _CLOTH_M
-    smooth = relax(jumper.verts, jumper.faces, 4, np.full(len(jumper.verts), 0.5))
+    share = np.full(len(jumper.verts), _SMOOTHED_SHARE)
+    smooth = relax(jumper.verts, jumper.faces, _SMOOTHED_ROUNDS, share)
     weights = joint_weights(np.ones(len(push)))
     empty = np.zeros_like(jumper.deltas)
     return replace(
@@ -112,7 +135,8 @@ def _jumper(source: Source) -> Part:
 def _faces_any_viewer(quads: Floats) -> NDArray[np.bool_]:
     """Return (q,) whether each of the quads (q, 4, 3) faces a viewer in front of the body."""
     normals = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
-    yaw, pitch = np.radians(np.mgrid[-60:61:20, -40:41:20].reshape(2, -1))
+    views = np.meshgrid(_VIEW_YAWS_DEG, _VIEW_PITCHES_DEG, indexing="ij")
+    yaw, pitch = np.radians(np.reshape(views, (2, -1)))
     towards = np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
     seen: NDArray[np.bool_] = ((normals @ towards) > 0).any(1)
     return seen
@@ -123,8 +147,8 @@ def collar_part(source: Source) -> Part:
     profile = _PROFILES[source.recipe.neckline]
     around = np.arange(_SEGMENTS) * 2 * pi / _SEGMENTS
     quads = source.quads["body"]
-    near = (np.abs(above_collar(source.verts, source.recipe)[quads]) < 0.06).all(1)
-    near &= (np.abs(source.verts[quads][..., 0]) < 0.13).all(1)
+    near = (np.abs(above_collar(source.verts, source.recipe)[quads]) < _NECK_LEVEL_M).all(1)
+    near &= (np.abs(source.verts[quads][..., 0]) < _NECK_WIDTH_M).all(1)
     faces = triangulate(quads[near])
     rows = [
         slice_ring(source.verts, faces, level, around, outwards, source.recipe)
@@ -141,9 +165,9 @@ def collar_part(source: Source) -> Part:
     u, v = np.meshgrid(np.linspace(0, 1, _SEGMENTS + 1), np.linspace(1, 0, len(profile)))
     faces, uv_faces = triangulate(strip), triangulate(uv_strip)
     outwards = smooth_normals(verts, faces) * (verts - verts.mean(0))
-    if outwards[: 4 * _SEGMENTS].sum() < 0:
+    if outwards[: _OUTSIDE_ROWS * _SEGMENTS].sum() < 0:
         faces, uv_faces = faces[:, ::-1], uv_faces[:, ::-1]
-    detail = np.tile(around, len(profile)) + 10
+    detail = np.tile(around, len(profile)) + COLLAR_DETAIL
     uvs = np.stack([u.ravel(), v.ravel()], axis=1)
     part = rigid_part(
         "collar", "cloth", verts, faces, uvs, joint="body", uv_faces=uv_faces, detail=detail

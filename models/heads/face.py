@@ -10,6 +10,7 @@ import numpy as np
 from models.heads.clothes import above_clothes
 from models.heads.meshes import Floats, uv_islands
 from models.heads.parts import Part, joint_weights, source_part
+from models.heads.skull import EAR
 from models.heads.source import Source, above_hairline
 from models.heads.teeth import teeth_part
 
@@ -23,6 +24,16 @@ _FACE_UV_SIZE = 0.17
 _MAGNIFICATION = [2.2, 1.5]
 """Magnification of the middle of the face relative to the scalp, in u and v. Chosen by eye."""
 
+# Distances are metres from the middle between the eyes.
+_UNDER_HAIR_M = 0.007
+"""Skin further above the hairline is left out: the hull of the hair covers it."""
+_NOSE_X_M, _NOSE_Y_M = 0.02, -0.03
+"""The nose is the quad furthest in front, this close to the middle and at about this height."""
+_SOCKET_Y_M, _SOCKET_Z_M = 0.02, (0.004, 0.02)
+"""Height above and below the eyes, and depth, of the quads of the eye sockets."""
+_NECK_BOTTOM_M, _NECK_WIDTH_M = -0.2, 0.12
+"""Bounds of the neck; below and beside them the jumper covers it."""
+
 
 def skin_parts(source: Source) -> list[Part]:
     """Return face with ears, neck, mouth and eye sockets, without what hair and jumper cover."""
@@ -30,18 +41,20 @@ def skin_parts(source: Source) -> list[Part]:
     island = uv_islands(uv_quads, len(source.uvs))
     middle = source.verts[quads].mean(1)
     hair = above_hairline(source.verts, source.recipe.hair)[quads].min(1)
-    ear = source.masks["ears"][quads].max(1) > 0.3
-    shown = above_clothes(source) & ((hair < 0.007) | ear)
-    nose = np.argmax(
-        np.where(np.abs(middle[:, 0]) < 0.02, middle[:, 2], -1) - np.abs(middle[:, 1] + 0.03)
-    )
+    ear = source.masks["ears"][quads].max(1) > EAR
+    shown = above_clothes(source) & ((hair < _UNDER_HAIR_M) | ear)
+    in_front = np.where(np.abs(middle[:, 0]) < _NOSE_X_M, middle[:, 2], -1)
+    nose = np.argmax(in_front - np.abs(middle[:, 1] - _NOSE_Y_M))
     face = island == island[nose]
     inner = source.masks["inside-mouth"][quads].min(1) > 0.5
     mouth = island == Counter(island[inner]).most_common(1)[0][0]
-    front = (np.abs(middle[:, 1]) < 0.02) & (middle[:, 2] < 0.02) & (middle[:, 2] > 0.004)
+    back_z, front_z = _SOCKET_Z_M
+    front = (middle[:, 2] > back_z) & (middle[:, 2] < front_z)
+    front &= np.abs(middle[:, 1]) < _SOCKET_Y_M
     sizes = Counter(island.tolist())
     socket = np.array([sizes[int(i)] == _SOCKET_QUADS for i in island]) & front
-    neck = shown & ~face & ~mouth & (middle[:, 1] > -0.2) & (np.abs(middle[:, 0]) < 0.12)
+    neck = shown & ~face & ~mouth
+    neck &= (middle[:, 1] > _NECK_BOTTOM_M) & (np.abs(middle[:, 0]) < _NECK_WIDTH_M)
     neck &= np.array([sizes[int(i)] > _BODY_QUADS for i in island])
     return [
         source_part(

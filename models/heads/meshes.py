@@ -12,6 +12,7 @@ from models.contract.frame_state import FloatArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+_MIN_LENGTH = 1e-12  # of normals that are normalised: none must divide by 0
 
 
 @dataclass
@@ -59,14 +60,8 @@ def smooth_normals(verts: Floats, faces: Ints) -> Floats:
     for corner in range(3):
         np.add.at(normals, faces[:, corner], face_normals)
     length = np.linalg.norm(normals, axis=1, keepdims=True)
-    unit: Floats = normals / np.maximum(length, 1e-12)
+    unit: Floats = normals / np.maximum(length, _MIN_LENGTH)
     return unit
-
-
-def smoothstep(low: float, high: float, x: Floats) -> Floats:
-    """Return 0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def relax(values: Floats, faces: Ints, rounds: int, amount: Floats) -> Floats:

@@ -27,6 +27,10 @@ _APART = (0.08, 0.5)
 """Least and greatest distance of two eyes, as a share of the size."""
 _MOUTH = (0.4, 2.0)
 """Least and greatest distance of the mouth from the middle of both eyes, by their distance."""
+_BETWEEN = 0.2
+"""Greatest distance of the mouth from the middle between both eyes, by their distance."""
+_LEAST_UP = 0.02
+"""Least distance of upper and lower face that shows where up is, as a share of the size."""
 _UNLIKE = 0.06
 """Greatest difference of two eyes: of their places, mirrored, and perimeters, by the size."""
 _LONGEST_HOLE = 0.8
@@ -70,7 +74,7 @@ def _directions(mesh: Mesh) -> tuple[Floats, Floats]:
     if not found:
         return up, np.array([0.0, 0.0, 1.0])
     if upper is not None and lower is not None:
-        above = _nearest_axis(upper - lower, 0.02 * size)
+        above = _nearest_axis(upper - lower, _LEAST_UP * size)
         up = up if above is None else above
     elif upper is not None and upper[1] - middle[1] < -_BELOW * size:
         up = np.array([0.0, 0.0, 1.0])
@@ -155,7 +159,7 @@ def _holes(mesh: Mesh, middle: Floats, size: float) -> tuple[Floats | None, Floa
     aside = (eyes[0] - eyes[1]) / apart
     for hole, _ in holes:  # the longest that is in the middle, at the distance of a mouth
         away = np.linalg.norm(hole - between) / apart
-        if _MOUTH[0] < away < _MOUTH[1] and abs((hole - between) @ aside) < 0.2 * apart:
+        if _MOUTH[0] < away < _MOUTH[1] and abs((hole - between) @ aside) < _BETWEEN * apart:
             return between * size + middle, hole * size + middle
     return between * size + middle, None
 

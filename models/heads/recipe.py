@@ -26,7 +26,9 @@ class HairCut:
     volume_mm: float = 14.0
     """How far the hair stands off the scalp on top."""
     sides_mm: float = 7.5
+    """How far it stands off beside the ears."""
     strands: int = 9000
+    """Long hairs, or curls: fewer than a person has (about 100 000), but wider ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,17 @@ class Recipe:
     title: str
     """Description of the person, for `--list`."""
     phenotype: Mapping[str, float]
-    """Anny's parameters, 0..1."""
+    """Anny's parameters, 0..1: "gender" from male to female; the three origins sum to 1."""
     local_changes: Mapping[str, float]
     """Anny's local shape changes; "lr-..." sets both sides. Chosen by eye."""
     rest: Mapping[str, float]
-    """Expressions that this person has at rest."""
+    """Expressions that this person has at rest: they close the lips, with a slight smile."""
     hair: HairCut
-    look: Appearance
+    appearance: Appearance
     brow_fullness: float = 1.0
+    """Hairs of the brows, relative to 400 each."""
     lash_mm: float = 8.0
+    """Length of the longest upper lash."""
     neckline: Neckline = "rolled"
     """"painted": neck and torso are one surface without a collar, and colours alone show where
     clothes begin. For people whose neckline is not known."""
@@ -62,7 +66,10 @@ class Recipe:
 
     def fingerprint(self) -> str:
         """Return a hex digest of all fields, which head files store to identify their recipe."""
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        fields = asdict(self)
+        # Digests of existing head files were made with this name of the field.
+        fields["look"] = fields.pop("appearance")
+        return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -82,6 +89,7 @@ RECIPES: Mapping[str, Recipe] = {
             "caucasian": 0.74,
         },
         local_changes={
+            # A leaner and narrower face than anny's, with larger eyes and smaller, closer ears.
             "lr-eye-scale-incr": 0.55,
             "lr-eye-corner2-up": 0.2,
             "lr-ear-wing-incr": -0.4,
@@ -123,7 +131,7 @@ RECIPES: Mapping[str, Recipe] = {
             sides_mm=10.0,
             strands=11000,
         ),
-        look=Appearance(shine=0.75),
+        appearance=Appearance(shine=0.75),
     ),
     "marcus": Recipe(
         title="a man of about forty-five, dark skin, cropped greying hair, brown eyes",
@@ -141,6 +149,7 @@ RECIPES: Mapping[str, Recipe] = {
             "caucasian": 0.10,
         },
         local_changes={
+            # High cheekbones, a broad and prominent chin, lines beside the mouth from laughing.
             "lr-ear-wing-incr": -0.3,
             "lr-ear-lobe-incr": -0.5,
             "lr-ear-scale-incr": -0.2,
@@ -185,7 +194,7 @@ RECIPES: Mapping[str, Recipe] = {
             sides_mm=3.0,
             strands=17000,
         ),
-        look=Appearance(
+        appearance=Appearance(
             skin=(0.170, 0.086, 0.056),
             blush=0.2,
             freckles=0.05,
@@ -235,6 +244,7 @@ RECIPES: Mapping[str, Recipe] = {
             "caucasian": 0.90,
         },
         local_changes={
+            # The face of a woman, with bags under the eyes and lines of age.
             "lr-eye-scale-incr": 0.3,
             "lr-eye-bag-incr": 0.4,
             "lr-eye-eyefold-angle-up": -0.25,
@@ -271,7 +281,7 @@ RECIPES: Mapping[str, Recipe] = {
             sides_mm=9.0,
             strands=11000,
         ),
-        look=Appearance(
+        appearance=Appearance(
             skin=(0.56, 0.345, 0.265),
             blush=0.55,
             freckles=0.1,

@@ -9,9 +9,13 @@ from models.heads.source import HAIR_CENTRE, Source
 
 _SHARPNESS = 700
 """Sharpness of lookups by direction: a Gaussian of about 1/sqrt(700) = 2 degrees."""
+_MIN_WEIGHT = 1e-30
+"""Keeps directions far from all known ones from dividing by 0."""
+_BLOCK = 1000
+"""Directions whose weights are in memory at once."""
 _NEAR_M, _LOWEST_M = 0.17, -0.12
 """Limits of the skin that carries hair: distance from the middle of the skull, and height."""
-_EAR = 0.3
+EAR = 0.3
 """Value of the mask "ears" from which skin belongs to an ear."""
 
 
@@ -25,8 +29,8 @@ def directions(points: Floats) -> tuple[Floats, Floats]:
 def interpolate(at: Floats, known: Floats, values: Floats) -> Floats:
     """Interpolate `values` (m,) of directions `known` (m, 3) at directions `at` (n, 3)."""
     blocks = []
-    for i in range(0, len(at), 1000):
-        weight = np.exp((at[i : i + 1000] @ known.T - 1) * _SHARPNESS) + 1e-30
+    for i in range(0, len(at), _BLOCK):
+        weight = np.exp((at[i : i + _BLOCK] @ known.T - 1) * _SHARPNESS) + _MIN_WEIGHT
         blocks.append(weight @ values / weight.sum(1))
     return np.concatenate(blocks)
 
@@ -38,7 +42,7 @@ class Skull:
         body = np.unique(source.quads["body"])
         skin = source.verts[body]
         near = np.linalg.norm(skin - HAIR_CENTRE, axis=1) < _NEAR_M
-        near &= (skin[:, 1] > _LOWEST_M) & (source.masks["ears"][body] < _EAR)
+        near &= (skin[:, 1] > _LOWEST_M) & (source.masks["ears"][body] < EAR)
         self._known = directions(skin[near])
 
     def radius(self, at: Floats) -> Floats:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.heads.face_hair import beard_tuft, brow_tufts, lash_tufts
+from models.heads.beard import beard_tuft
+from models.heads.brows import brow_tufts
 from models.heads.hair import hair_thickness
+from models.heads.lashes import lash_tufts
 from models.heads.meshes import Floats, Ints
 from models.heads.scalp_hair import scalp_tufts
 from models.heads.source import Source
@@ -19,6 +21,9 @@ from models.heads.source import Source
 _SEED = 11
 _BLOCK = 500
 """Points whose distances to all candidates are in memory at once."""
+_LONG_INSET, _CURLED_LESS, _LEAST_INSET_M = 0.62, 0.3, 0.0015
+"""Share of the hair's height by which its hull sinks below the strands, how much less it sinks in
+curls, between which roots are visible, and the height that never sinks. Chosen by eye."""
 _EVEN_INSET_M = 0.0035
 """Distance by which the hulls of buns and bobs, which the mask "detail" marks, sink everywhere."""
 
@@ -28,7 +33,7 @@ def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, 
     random = np.random.default_rng(_SEED)
     tufts = [*scalp_tufts(source, random), *brow_tufts(source, arrays, random)]
     tufts += [t for side in "lr" for t in lash_tufts(source, side, random)]
-    if source.recipe.look.beard > 0:
+    if source.recipe.appearance.beard > 0:
         tufts.append(beard_tuft(source, arrays, random))
     names = list(arrays["material_names"])
     middle = arrays["neutral"][arrays["faces"]].mean(1)
@@ -43,9 +48,9 @@ def strand_arrays(source: Source, arrays: dict[str, NDArray[Any]]) -> dict[str, 
     rise = arrays["masks"][hair, list(arrays["mask_names"]).index("hair")].astype(np.float64)
     even = arrays["masks"][hair, list(arrays["mask_names"]).index("detail")] > 0.5
     thick = hair_thickness(arrays["neutral"][hair].astype(np.float64), rise, source.recipe.hair)
-    # Between curls their roots are visible; combed hair lies close, so that its hull sinks deeper.
-    share = 0.62 - 0.3 * source.recipe.look.curl
-    inset[hair] = np.where(even, _EVEN_INSET_M, share * np.maximum(thick - 0.0015, 0))
+    share = _LONG_INSET - _CURLED_LESS * source.recipe.appearance.curl
+    sunk = share * np.maximum(thick - _LEAST_INSET_M, 0)
+    inset[hair] = np.where(even, _EVEN_INSET_M, sunk)
     counts = np.concatenate([np.full(len(t.points), t.points.shape[1]) for t in tufts])
     return {
         "strand_inset": inset.astype(np.float16),

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from models.heads.meshes import Floats, smoothstep
+from models.geometry.smoothstep import smoothstep
+from models.heads.meshes import Floats
+
+_MIN_LENGTH = 1e-9  # of vectors that are normalised: none must divide by 0
+_WAVES = 14
+"""Plane waves in a sum: enough that no single direction shows."""
+
+# Positions on the neutral head (metres) and amounts of grey hair are chosen by eye.
+_TEMPLE_Y_M, _TEMPLE_X_M = (0.075, 0.045), (0.045, 0.06)
+"""Below these heights and beside these distances from the middle lie the temples."""
+_CHIN_Y_M, _CHIN_X_M = (-0.080, -0.095), (0.03, 0.01)
+_GREY_SHARE, _MORE_GREY_SHARE = 0.17, 0.30
+"""Share of grey hairs, and how much more at the temples and on the chin."""
+_GREY_TONE, _DARK_TONE = (0.45, 1), (0, 0.06)
 
 
 @dataclass(frozen=True)
@@ -26,23 +39,32 @@ class Tuft:
 def unit(v: Floats) -> Floats:
     """Return vectors (..., 3) with unit length; 0 stays 0."""
     length: Floats = np.linalg.norm(v, axis=-1, keepdims=True)
-    return v / np.maximum(length, 1e-9)
+    return v / np.maximum(length, _MIN_LENGTH)
 
 
 def waves(random: Generator, points: Floats, frequency: float, channels: int) -> Floats:
-    """Return smooth noise (n, channels) of about unit variance: a sum of random plane waves."""
-    count = 14
-    k = random.normal(0, frequency, (channels, count, 3))
-    phase = random.uniform(0, 2 * np.pi, (channels, count))
+    """Return smooth noise (n, channels) of about unit variance: a sum of random plane waves.
+
+    Args:
+        random: Source of the waves' directions and phases.
+        points: (n, 3) in any unit.
+        frequency: Deviation of each component of the wave vectors, radians per unit.
+        channels: Independent noises.
+    """
+    k = random.normal(0, frequency, (channels, _WAVES, 3))
+    phase = random.uniform(0, 2 * np.pi, (channels, _WAVES))
     waves = np.sin(np.einsum("nc,kwc->nkw", points, k) + phase)
-    result: Floats = waves.sum(-1) * (2 / count) ** 0.5
+    # A sine has a variance of 1/2.
+    result: Floats = waves.sum(-1) * (2 / _WAVES) ** 0.5
     return result
 
 
 def greying(random: Generator, roots: Floats) -> Floats:
     """Return the tone (n,) of each hair: some are grey, more at the temples and on the chin."""
-    temples = smoothstep(0.075, 0.045, roots[:, 1]) * smoothstep(0.045, 0.06, np.abs(roots[:, 0]))
-    chin = smoothstep(-0.080, -0.095, roots[:, 1]) * smoothstep(0.03, 0.01, np.abs(roots[:, 0]))
-    share = 0.17 + 0.30 * np.maximum(temples, chin)
-    grey = random.uniform(0, 1, len(roots)) < share
-    return np.where(grey, random.uniform(0.45, 1, len(roots)), random.uniform(0, 0.06, len(roots)))
+    across, y = np.abs(roots[:, 0]), roots[:, 1]
+    temples = smoothstep(*_TEMPLE_Y_M, y) * smoothstep(*_TEMPLE_X_M, across)
+    chin = smoothstep(*_CHIN_Y_M, y) * smoothstep(*_CHIN_X_M, across)
+    share = _GREY_SHARE + _MORE_GREY_SHARE * np.maximum(temples, chin)
+    count = len(roots)
+    grey = random.uniform(0, 1, count) < share
+    return np.where(grey, random.uniform(*_GREY_TONE, count), random.uniform(*_DARK_TONE, count))

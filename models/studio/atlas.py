@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from models.geometry.head import HeadError, vertex_normals
 from models.geometry.npz import read_npz
+from models.geometry.rasterizer import SUBPIXELS
 from models.geometry.rasterizer_numba import barycentrics, rasterize
 
 Floats = NDArray[np.float32]
 
+_MIN_LENGTH = 1e-6  # of normals that are normalised: none must divide by 0
 _STUDIO_KEYS = ("materials", "material_names", "masks", "mask_names", "occlusion")
 
 
@@ -104,7 +106,7 @@ def find_texels(
     order = np.where(mirrored[:, None], [0, 2, 1], [0, 1, 2])
     turned_faces = np.take_along_axis(faces, order, axis=1)
     turned_uv_faces = np.ascontiguousarray(np.take_along_axis(uv_faces, order, axis=1))
-    xy = np.floor(uvs.astype(np.float64) * size * 256 + 0.5).astype(np.int64)
+    xy = np.floor(uvs.astype(np.float64) * size * SUBPIXELS + 0.5).astype(np.int64)
     # The layout is flat: 1/depth of 1 everywhere turns off perspective.
     flat = np.ones(len(uvs))
     fragments = rasterize(xy, flat, turned_uv_faces, size, size)
@@ -125,7 +127,7 @@ def find_texels(
         rows=rows,
         columns=columns,
         position=blend(neutral),
-        normal=normal / np.maximum(length, 1e-6),
+        normal=normal / np.maximum(length, _MIN_LENGTH),
         material=data.materials[triangle],
         masks=blend(data.masks),
     )

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.studio.appearance import Rgb
 from models.studio.noise import fractal_noise, noise_gradient
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
+
+
+class Spot(NamedTuple):
+    """A soft, round area on both sides of the face, in metres on the neutral head."""
+
+    x_m: float
+    """Distance from the middle of the face; the area is mirrored."""
+    y_m: float
+    z_m: float
+    radius_m: float
+    """Standard deviation of its Gaussian falloff."""
+
+
+class Grain(NamedTuple):
+    """Scale of a pattern of noise."""
+
+    cells_per_m: float
+    """Lattice cells per metre of the coarsest octave."""
+    octaves: int
 
 
 @dataclass(slots=True)
@@ -35,12 +55,12 @@ class Brush:
     thinness: Floats
     """(N,) 0..1, how much light comes through from behind."""
 
-    def mix(self, colour: tuple[float, float, float], amount: Numbers) -> None:
+    def mix(self, colour: Rgb, amount: Numbers) -> None:
         """Blend towards `colour` by `amount` (N,)."""
         target = np.asarray(colour, np.float32)
         self.colour += np.clip(amount, 0, 1)[:, None] * (target - self.colour)
 
-    def tint(self, factor: tuple[float, float, float], amount: Numbers) -> None:
+    def tint(self, factor: Rgb, amount: Numbers) -> None:
         """Multiply by `factor`, weighted by `amount` (N,)."""
         self.colour *= 1 + amount[:, None] * (np.asarray(factor, np.float32) - 1)
 
@@ -48,28 +68,22 @@ class Brush:
         """Blend the roughness towards a value by `amount` (N,)."""
         self.roughness += np.clip(amount, 0, 1) * (roughness - self.roughness)
 
-    def bump(self, frequency: float, octaves: int, strength: float | Floats) -> None:
+    def bump(self, grain: Grain, strength: float | Floats) -> None:
         """Add relief from noise; `strength` is roughly the tangent of its steepest slopes."""
-        gradient = noise_gradient(self.position, frequency, octaves)
+        gradient = noise_gradient(self.position, *grain)
         self.relief -= gradient * np.asarray(strength, np.float32).reshape(-1, 1)
 
-    def near(self, x: float, y: float, z: float, radius: float) -> Floats:
-        """Return (N,) 1 at the points (+-x, y, z), with a Gaussian falloff of `radius` metres."""
+    def near(self, spot: Spot) -> Floats:
+        """Return (N,) 1 in the middle of a spot, 0 far from it."""
         px, py, pz = self.position.T
-        offset = np.stack([np.abs(px) - x, py - y, pz - z], axis=1)
-        falloff: Floats = np.exp(-(offset**2).sum(1) / (2 * radius**2)).astype(np.float32)
+        offset = np.stack([np.abs(px) - spot.x_m, py - spot.y_m, pz - spot.z_m], axis=1)
+        variance = spot.radius_m**2
+        falloff: Floats = np.exp(-(offset**2).sum(1) / (2 * variance)).astype(np.float32)
         return falloff
 
-    def noise(self, frequency: float, octaves: int) -> Floats:
+    def noise(self, grain: Grain) -> Floats:
         """Return `fractal_noise` (N,) at the texels."""
-        return fractal_noise(self.position, frequency, octaves)
-
-
-def smoothstep(low: float, high: float, x: Numbers) -> Floats:
-    """Return 0 below `low`, 1 above `high` (mirrored where `low` > `high`), smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    result: Floats = (t * t * (3 - 2 * t)).astype(np.float32)
-    return result
+        return fractal_noise(self.position, *grain)
 
 
 def vector(*values: float) -> Floats:

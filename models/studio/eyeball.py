@@ -14,18 +14,24 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.geometry.head import Head
+from models.geometry.smoothstep import scalar_smoothstep
 from models.studio.atlas import StudioData
+from models.studio.reflectance import Doubles, Vector, dot
 
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 IRIS_RAD = 0.362
 PUPIL_RAD = 0.135
 """Angles from the axis of the eye, at the centre of the eyeball; as `heads.eyes` lays it out."""
 
 EYEBALL_NUMBERS = 19
-"""Centre 3, axes right, up and forward 9, radius 1, UV of the pupil 2, UV per radian along right
-and up 4."""
+"""Numbers that describe a posed eyeball, at the places below."""
+_RIGHT, _UP, _FORWARD = 3, 6, 9
+"""First of 3 numbers each: unit axes, world. The centre comes before them, in metres."""
+_RADIUS, _PUPIL_UV, _UV_PER_RIGHT, _UV_PER_UP = 12, 13, 15, 17
+"""Radius in metres; first of 2 numbers each: UV of the pupil, and UV per radian along the axes."""
+EYE_JOINTS = slice(3, 5)
+"""The joints of both eyes in a head file, the left one first."""
 
 ON_IRIS = 0.55
 """Share of the cornea's curve at the edge of the iris."""
@@ -34,9 +40,19 @@ _SINE_OF_IRIS = 0.354
 """Sine of `IRIS_RAD`."""
 _BOWL = 0.9
 """Slope of the iris at its rim, as a tangent: steeper than a real one, chosen by eye."""
+_FLATTEST = 0.3
+"""Least cosine between the refracted view and the eye's axis, so that a view along the iris does
+not leave it."""
 _USUAL_RADIUS_M = 0.012  # an adult's eyeball has a diameter of 24 mm
 _CORNEA_M = 0.0081
-"""Radius of the cornea's curve."""
+"""Radius of the cornea's curve; an adult's is about 7.8 mm."""
+_MAX_SINE, _MAX_RIM_SINE = 0.9, 0.95
+"""Sines on the cornea's sphere are kept below 1, beyond which it has no surface: for normals, and
+for its height over the iris."""
+_RING_SHARE, _RING_RAD = 0.9, 1e-3
+"""The ring that gives the slopes of the UV lies at most at this share of the iris's angle, and its
+vertices agree in it to this."""
+_MIN_LENGTH = 1e-9  # of distances that are divided by
 _REFRACTION = 1.0 / 1.336
 """Ratio of refractive indices, of air to aqueous humour."""
 _CORNEA_END = 0.46  # just beyond the end of `_LIMBUS`: nothing further out is computed
@@ -59,12 +75,12 @@ class Eyeballs:
         self._landmarks = []
         self._fixed = []
         for side in (0, 1) if len(used) else ():
-            centre = head.joint_positions[3 + side]
+            centre = head.joint_positions[EYE_JOINTS][side]
             mine = used[np.sign(head.neutral[used, 0]) == np.sign(centre[0])]
             pole = mine[np.argmin(theta[mine])]
             # UV is linear in the angle up to the edge of the iris: one ring gives the slopes.
-            angle = theta[mine][theta[mine] <= 0.9 * IRIS_RAD].max()
-            ring = mine[np.abs(theta[mine] - angle) < 1e-3]
+            angle = theta[mine][theta[mine] <= _RING_SHARE * IRIS_RAD].max()
+            ring = mine[np.abs(theta[mine] - angle) < _RING_RAD]
             offset = head.neutral[ring] - head.neutral[pole]
             right, above = ring[np.argmax(offset[:, 0])], ring[np.argmax(offset[:, 1])]
             uv = [_uv_of(head, int(vertex)) for vertex in (pole, right, above)]
@@ -103,7 +119,7 @@ def eyeball_radius(head: Head, data: StudioData) -> float:
     used = np.unique(head.faces[data.materials == data.material_names.index("eye")])
     if len(used) == 0:
         return _USUAL_RADIUS_M
-    distance = np.linalg.norm(head.neutral[used] - head.joint_positions[3], axis=1)
+    distance = np.linalg.norm(head.neutral[used] - head.joint_positions[EYE_JOINTS][0], axis=1)
     return float(np.median(distance[head.neutral[used, 0] > 0]))
 
 
@@ -114,6 +130,12 @@ def _uv_of(head: Head, vertex: int) -> Floats:
     return uv
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _axis(ball: Doubles, first: int) -> Vector:
+    """Return the three numbers of an eyeball from `first` on."""
+    return ball[first], ball[first + 1], ball[first + 2]
+
+
 @njit(cache=True, nogil=True)
 def tilt_by_cornea(p0: float, p1: float, p2: float, ball: Doubles, n: Doubles) -> float:
     """Replace the normal `n` (3,), in place, by the cornea's where `p` lies on it.
@@ -121,24 +143,23 @@ def tilt_by_cornea(p0: float, p1: float, p2: float, ball: Doubles, n: Doubles) -
     Returns:
         Share of the cornea's curve, 1..0; above `ON_IRIS` over the iris.
     """
-    x, y, z = p0 - ball[0], p1 - ball[1], p2 - ball[2]
-    right = x * ball[3] + y * ball[4] + z * ball[5]
-    up = x * ball[6] + y * ball[7] + z * ball[8]
-    forward = x * ball[9] + y * ball[10] + z * ball[11]
+    offset = p0 - ball[0], p1 - ball[1], p2 - ball[2]
+    right = dot(offset, _axis(ball, _RIGHT))
+    up = dot(offset, _axis(ball, _UP))
+    forward = dot(offset, _axis(ball, _FORWARD))
     lateral = sqrt(right * right + up * up)
-    away = lateral / max(sqrt(lateral * lateral + forward * forward), 1e-9)
+    away = lateral / max(sqrt(lateral * lateral + forward * forward), _MIN_LENGTH)
     if forward <= 0.0 or away > _CORNEA_END:
         return 0.0
     # Smoothly from the cornea's curve to the eyeball's, around the limbus.
-    t = min(max((away - _LIMBUS[0]) / (_LIMBUS[1] - _LIMBUS[0]), 0.0), 1.0)
-    share = 1.0 - t * t * (3.0 - 2.0 * t)
-    # Below 1, beyond which the sphere of the cornea has no surface.
-    sine = min(lateral / _CORNEA_M, 0.9)
+    share = 1.0 - scalar_smoothstep(_LIMBUS[0], _LIMBUS[1], away)
+    sine = min(lateral / _CORNEA_M, _MAX_SINE)
     sine = share * sine + (1.0 - share) * away
     cosine = sqrt(1.0 - sine * sine)
-    scale = sine / max(lateral, 1e-9)
+    scale = sine / max(lateral, _MIN_LENGTH)
     for i in range(3):
-        n[i] = scale * (right * ball[3 + i] + up * ball[6 + i]) + cosine * ball[9 + i]
+        across = right * ball[_RIGHT + i] + up * ball[_UP + i]
+        n[i] = scale * across + cosine * ball[_FORWARD + i]
     return share
 
 
@@ -166,11 +187,11 @@ def refract_into_iris(
     Returns:
         UV of the visible point.
     """
-    x, y, z = p0 - ball[0], p1 - ball[1], p2 - ball[2]
-    right = x * ball[3] + y * ball[4] + z * ball[5]
-    up = x * ball[6] + y * ball[7] + z * ball[8]
-    lateral = min(sqrt(right * right + up * up) / _CORNEA_M, 0.95)
-    limbus = ball[12] * _SINE_OF_IRIS
+    offset = p0 - ball[0], p1 - ball[1], p2 - ball[2]
+    right = dot(offset, _axis(ball, _RIGHT))
+    up = dot(offset, _axis(ball, _UP))
+    lateral = min(sqrt(right * right + up * up) / _CORNEA_M, _MAX_RIM_SINE)
+    limbus = ball[_RADIUS] * _SINE_OF_IRIS
     rim = limbus / _CORNEA_M
     depth = _CORNEA_M * max(sqrt(1.0 - lateral * lateral) - sqrt(1.0 - rim * rim), 0.0)
     nv = max(n[0] * v[0] + n[1] * v[1] + n[2] * v[2], 0.0)
@@ -178,23 +199,24 @@ def refract_into_iris(
     tr = tu = tf = 0.0
     for i in range(3):
         t = bend * n[i] - _REFRACTION * v[i]
-        tr += t * ball[3 + i]
-        tu += t * ball[6 + i]
-        tf += t * ball[9 + i]
-    down = depth / max(-tf, 0.3)
+        tr += t * ball[_RIGHT + i]
+        tu += t * ball[_UP + i]
+        tf += t * ball[_FORWARD + i]
+    down = depth / max(-tf, _FLATTEST)
     right += tr * down
     up += tu * down
-    out = max(sqrt(right * right + up * up), 1e-9)
+    out = max(sqrt(right * right + up * up), _MIN_LENGTH)
     held = min(out, limbus)
     right, up = right * held / out, up * held / out
     bowl = _BOWL / limbus
     for i in range(3):
-        facing[i] = ball[9 + i] - bowl * (right * ball[3 + i] + up * ball[6 + i])
+        across = right * ball[_RIGHT + i] + up * ball[_UP + i]
+        facing[i] = ball[_FORWARD + i] - bowl * across
     length = sqrt(facing[0] ** 2 + facing[1] ** 2 + facing[2] ** 2)
     for i in range(3):
         facing[i] /= length
-    angle = asin(held / ball[12]) / held
-    return (
-        ball[13] + angle * (right * ball[15] + up * ball[17]),
-        ball[14] + angle * (right * ball[16] + up * ball[18]),
-    )
+    # The layout is linear in the angle on the ball's surface, not in the distance on the flat iris.
+    angle = asin(held / ball[_RADIUS]) / held
+    u = angle * (right * ball[_UV_PER_RIGHT] + up * ball[_UV_PER_UP])
+    v = angle * (right * ball[_UV_PER_RIGHT + 1] + up * ball[_UV_PER_UP + 1])
+    return ball[_PUPIL_UV] + u, ball[_PUPIL_UV + 1] + v

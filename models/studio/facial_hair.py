@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geometry.smoothstep import smoothstep
 from models.studio.appearance import Appearance
-from models.studio.brush import Floats, smoothstep
+from models.studio.brush import Floats, Grain
 from models.studio.noise import fractal_noise
 
 Numbers = NDArray[np.floating[Any]]
@@ -31,6 +32,26 @@ _HALF_WIDTH_TENTHS_MM = (26, 33, 30, 22, 9)
 _BEARD_EDGE_X_M = (0.0, 0.026, 0.036, 0.05, 0.062, 0.075)
 _BEARD_EDGE_Y_MM = (-8, 1, 5, 21, 44, 78)
 """Upper edge of a beard on the cheek, from the mouth: it rises towards the ear."""
+_LIPS, _LIPS_MIN_Z_M = 0.6, 0.02
+"""Value of the mask "lips" above which skin is lip, and depth behind which it lies in the mouth."""
+_RAGGED, _RAGGED_M = Grain(110, 3), 0.004
+"""How ragged the edges of a beard are."""
+
+# Heights from the mouth, and distances from the middle.
+_CHEEK_FADE_M = (0.006, -0.013)
+"""A beard fades in over these heights about its edge on the cheek."""
+_THROAT_Y_M, _BACK_Z_M = (-0.068, -0.044), (-0.078, -0.060)
+"""Where a beard begins on the throat, from below, and below the ears, from the back."""
+_BARE_SPOT, _BARE_RADII_M = (0.012, -0.0135, 0.8), (0.005, 0.012)
+"""Beside the tuft below the lip little grows: middle (x, y) of the spot, and its width by its
+height; radii at which growth begins, and is full."""
+_CHIN_Y_M = -0.026
+"""Height of the chin, below which the spot ends."""
+_MOUSTACHE_TOP_M, _MOUSTACHE_SLOPE = (0.026, 0.019), 0.25
+"""Upper edge of a moustache, below the nose, and how fast it falls to the sides."""
+_MOUSTACHE_END_M, _MOUSTACHE_BOTTOM_M = (0.034, 0.027), -0.004
+_LIP_EDGE = (0.05, 0.3)
+"""Values of the mask "lips" between which growth ends."""
 
 
 def brow_height(along: Numbers, appearance: Appearance) -> Floats:
@@ -56,14 +77,19 @@ def bearded(points: Floats, lips: Floats) -> Floats:
         points: (N, 3) metres; some of them must lie on the lips.
         lips: (N,) mask of the lips, 0..1.
     """
-    mouth = points[(lips > 0.6) & (points[:, 2] > 0.02), 1].mean()
+    on_lips = (lips > _LIPS) & (points[:, 2] > _LIPS_MIN_Z_M)
+    mouth = points[on_lips, 1].mean()
     x, y, z = np.abs(points[:, 0]), points[:, 1] - mouth, points[:, 2]
     edge = np.interp(x, _BEARD_EDGE_X_M, _BEARD_EDGE_Y_MM) / 1e3
-    ragged = 0.004 * fractal_noise(points, 110, 3)
-    beard = smoothstep(0.006, -0.013, y - edge + ragged)
-    beard = beard * smoothstep(-0.068, -0.044, y + ragged) * smoothstep(-0.078, -0.060, z)
-    beside = smoothstep(0.005, 0.012, np.hypot(x - 0.012, 0.8 * (y + 0.0135)))
-    moustache = smoothstep(0.026, 0.019, y + 0.25 * x) * smoothstep(0.034, 0.027, x) * (y > -0.004)
-    where = np.maximum(beard * np.where(y > -0.026, beside, 1.0), moustache * (z > 0))
-    grown: Floats = (where * (1 - smoothstep(0.05, 0.3, lips))).astype(np.float32)
+    ragged = _RAGGED_M * fractal_noise(points, *_RAGGED)
+    beard = smoothstep(*_CHEEK_FADE_M, y - edge + ragged).astype(np.float32)
+    beard = beard * smoothstep(*_THROAT_Y_M, y + ragged) * smoothstep(*_BACK_Z_M, z)
+    aside, level, slimmer = _BARE_SPOT
+    beside = smoothstep(*_BARE_RADII_M, np.hypot(x - aside, slimmer * (y - level)))
+    moustache = smoothstep(*_MOUSTACHE_TOP_M, y + _MOUSTACHE_SLOPE * x)
+    moustache = moustache * smoothstep(*_MOUSTACHE_END_M, x) * (y > _MOUSTACHE_BOTTOM_M)
+    beside_chin = np.where(y > _CHIN_Y_M, beside, 1.0)
+    where = np.maximum(beard * beside_chin, moustache * (z > 0))
+    off_lips = 1 - smoothstep(*_LIP_EDGE, lips).astype(np.float32)
+    grown: Floats = (where * off_lips).astype(np.float32)
     return grown

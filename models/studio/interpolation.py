@@ -19,6 +19,8 @@ Corners = tuple[int, int, int]
 
 MIN_FOLD = 0.01
 """Wrinkles folded less are not visible and are skipped."""
+_LAST_TEXEL = 1.001
+"""Greater than 1, so that the neighbours of a texel at the border lie within the maps."""
 _MIN_SQUARED_LENGTH = 1e-12  # of vectors that are normalised: none must divide by 0
 
 
@@ -85,9 +87,8 @@ def nearest_eyeball(point: Vector, eyeballs: Doubles) -> Doubles:
 def sample_texture(maps: Floats, u: float, v: float, channels: int, out: Floats) -> None:
     """Sample the first `channels` bilinearly at (u, v) in 0..1 into `out`."""
     size = maps.shape[0]
-    # 1.001 instead of 1 keeps the neighbours ix + 1 and iy + 1 within the maps.
-    x = min(max(u * size - 0.5, 0.0), size - 1.001)
-    y = min(max(v * size - 0.5, 0.0), size - 1.001)
+    x = min(max(u * size - 0.5, 0.0), size - _LAST_TEXEL)
+    y = min(max(v * size - 0.5, 0.0), size - _LAST_TEXEL)
     ix, iy = int(x), int(y)
     fx, fy = np.float32(x - ix), np.float32(y - iy)
     one = np.float32(1.0)

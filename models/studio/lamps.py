@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from models.studio.reflectance import Doubles, Floats, Vector, dot, smoothstep
+from models.geometry.smoothstep import scalar_smoothstep
+from models.studio.reflectance import Doubles, Floats, Vector, dot
 
 LAMPS = 4
 KEY_LIGHT, FILL_LIGHT = 0, 1
@@ -40,6 +41,14 @@ KEY_UP = np.cross(KEY, KEY_RIGHT)
 
 _PENUMBRA_PER_M = 400.0
 """A shadow fades in over 1/400 m = 2.5 mm of depth, so that grazing surfaces do not flicker."""
+_BORDER = 4
+"""Texels at the right and lower border of a shadow map that the filter would leave; 2 at the
+others."""
+_TENT_WEIGHTS = 9.0
+"""Sum of the filter's weights: those of each axis sum to 3."""
+_MIN_FACING = 0.1
+"""Cosine to the key light below which its softbox is not mirrored: tangents would grow without
+end."""
 _SOFTBOX_HALF_WIDTH, _SOFTBOX_HALF_HEIGHT = 0.32, 0.42
 """Half size of the key light's softbox: tangents of the angles from its middle."""
 
@@ -73,7 +82,7 @@ def lit_share(shadow: Floats, x: float, y: float, near: float, bias: float) -> f
     size = shadow.shape[0]
     fx, fy = x - 0.5, y - 0.5
     ix, iy = int(fx), int(fy)
-    if ix < 2 or iy < 2 or ix > size - 4 or iy > size - 4:
+    if ix < 2 or iy < 2 or ix > size - _BORDER or iy > size - _BORDER:
         return 1.0
     tx, ty = fx - ix, fy - iy
     lit = 0.0
@@ -83,7 +92,7 @@ def lit_share(shadow: Floats, x: float, y: float, near: float, bias: float) -> f
             wx = (1.0 - tx) if dx == -1 else (tx if dx == 2 else 1.0)
             gap = shadow[iy + dy, ix + dx] - near - bias
             lit += wx * wy * (1.0 - min(max(gap * _PENUMBRA_PER_M, 0.0), 1.0))
-    return lit / 9.0  # the weights of each axis sum to 3
+    return lit / _TENT_WEIGHTS
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -98,15 +107,15 @@ def softbox(direction: Vector, blur: float) -> float:
         0..1.
     """
     depth = direction[0] * KEY[0] + direction[1] * KEY[1] + direction[2] * KEY[2]
-    if depth <= 0.1:
+    if depth <= _MIN_FACING:
         return 0.0
     across = (
         direction[0] * KEY_RIGHT[0] + direction[1] * KEY_RIGHT[1] + direction[2] * KEY_RIGHT[2]
     ) / depth
     along = (direction[0] * KEY_UP[0] + direction[1] * KEY_UP[1] + direction[2] * KEY_UP[2]) / depth
-    return smoothstep(
+    return scalar_smoothstep(
         _SOFTBOX_HALF_WIDTH + blur, _SOFTBOX_HALF_WIDTH - blur, abs(across)
-    ) * smoothstep(_SOFTBOX_HALF_HEIGHT + blur, _SOFTBOX_HALF_HEIGHT - blur, abs(along))
+    ) * scalar_smoothstep(_SOFTBOX_HALF_HEIGHT + blur, _SOFTBOX_HALF_HEIGHT - blur, abs(along))
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -46,10 +46,10 @@ from models.studio.shading import (
     Paint,
     ambient_light,
     diffuse,
-    expose_sample,
     eyelid_shade,
     highlight,
     lamp_cosines,
+    light_visibility,
     reflection,
     skin_albedo,
 )
@@ -187,7 +187,7 @@ def shade(surface: Surface, lights: Lights, pose: Pose, light: Light) -> None:
                 wet,
                 open_sky,
                 crevice,
-                expose_sample(material, open_sky, crevice, lit, forward),
+                light_visibility(material, open_sky, crevice, lit, forward),
                 _paint_of(texel, fold),
             )
             _light_sample(local, lamps, y, x, albedo, irradiance, specular)
@@ -247,9 +247,9 @@ def _light_sample(
         direction = row(lamps, k)
         nl, soft = lamp_cosines(local, direction)
         strength = highlight(local, direction, nl, nv, soft)
-        passed = local.exposure.inside
+        passed = local.visibility.inside
         if k == KEY_LIGHT:
-            passed *= local.exposure.lit
+            passed *= local.visibility.lit
         for i in range(3):
             share = diffuse(local, nl, soft, i)
             irradiance[y, x, i] += lamps[k, 3 + i] * passed * share

@@ -13,14 +13,26 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+_BITS32 = 0xFFFFFFFF
+_PRIME_X, _PRIME_Y, _PRIME_Z = 374761393, 668265263, 2147483647
+"""Large primes, which spread the coordinates of a lattice point over 32 bits."""
+_MIX_A, _MIX_B = 1274126177, 2246822519
+"""Odd multipliers that mix the bits of the hash, between shifts."""
+_FRACTION, _HALF_FRACTION = 0xFFFFFF, 8388607.5
+"""The lowest 24 bits, which single precision holds exactly, and half of their greatest value."""
+_OCTAVE_SHIFT = 17.31
+"""Shift of each octave, so that octaves' lattice points never coincide."""
+_GRADIENT_STEP = 0.25
+"""Offset of the central differences, in cells of the finest octave."""
+
 
 @njit(cache=True, nogil=True, inline="always")
 def _lattice(x: int, y: int, z: int) -> float:
     """Return a fixed random number in -1..1 for a lattice point: a hash of its coordinates."""
-    h = (x * 374761393 + y * 668265263 + z * 2147483647) & 0xFFFFFFFF
-    h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
-    h = ((h ^ (h >> 16)) * 2246822519) & 0xFFFFFFFF
-    return float((h ^ (h >> 15)) & 0xFFFFFF) / 8388607.5 - 1.0
+    h = (x * _PRIME_X + y * _PRIME_Y + z * _PRIME_Z) & _BITS32
+    h = ((h ^ (h >> 13)) * _MIX_A) & _BITS32
+    h = ((h ^ (h >> 16)) * _MIX_B) & _BITS32
+    return float((h ^ (h >> 15)) & _FRACTION) / _HALF_FRACTION - 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -58,8 +70,7 @@ def fractal_noise(points: Floats, frequency: float, octaves: int) -> Floats:
     for n in range(points.shape[0]):
         total, scale, weight = 0.0, frequency, 1.0
         for octave in range(octaves):
-            # Shifted, so that octaves' lattice points never coincide.
-            shift = 17.31 * octave
+            shift = _OCTAVE_SHIFT * octave
             total += weight * value_noise(
                 points[n, 0] * scale + shift,
                 points[n, 1] * scale + shift,
@@ -73,12 +84,12 @@ def fractal_noise(points: Floats, frequency: float, octaves: int) -> Floats:
 
 def noise_gradient(points: Floats, frequency: float, octaves: int) -> Floats:
     """Return the gradient (N, 3) of `fractal_noise`, per lattice cell of the finest octave."""
-    step = 0.25 / (frequency * 2 ** (octaves - 1))
+    step = _GRADIENT_STEP / (frequency * 2 ** (octaves - 1))
     parts = []
     for axis in range(3):
         offset = np.zeros(3, np.float32)
         offset[axis] = step
         ahead = fractal_noise(points + offset, frequency, octaves)
         behind = fractal_noise(points - offset, frequency, octaves)
-        parts.append((ahead - behind) * 2)
+        parts.append((ahead - behind) / (2 * _GRADIENT_STEP))
     return np.stack(parts, axis=1)

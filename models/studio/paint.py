@@ -16,22 +16,19 @@ from models.geometry.head import Head
 from models.studio.appearance import Appearance
 from models.studio.atlas import StudioData, Texels, find_texels, spread
 from models.studio.brush import Brush, Floats
-from models.studio.eyeball import eyeball_radius
-from models.studio.paint_features import (
-    paint_cloth,
-    paint_eye,
-    paint_lash,
-    paint_mouth,
-    paint_teeth,
-    paint_tongue,
-)
+from models.studio.eyeball import EYE_JOINTS, eyeball_radius
+from models.studio.paint_cloth import paint_cloth
+from models.studio.paint_eye import paint_eye, paint_lash
 from models.studio.paint_hair import paint_hair
+from models.studio.paint_mouth import paint_mouth, paint_teeth, paint_tongue
 from models.studio.paint_skin import paint_skin
+from models.studio.srgb import decode_array
 from models.studio.texture_channels import CHANNELS
 from models.studio.wrinkles import crease_depth, crease_relief
 
 _MIN_COLOUR = 0.001
 """Darkest colour: nothing is perfectly black, and sums of tints must not become negative."""
+_UNPAINTED_ROUGHNESS = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +83,7 @@ def _apply_base_colour(maps: Floats, texels: Texels, image: NDArray[np.uint8]) -
     columns = (texels.columns * width + width // 2) // texels.size
     own = image[np.minimum(rows, height - 1), np.minimum(columns, width - 1)]
     valid = own[:, 3] > 0
-    srgb = own[valid, :3].astype(np.float32) / 255
-    linear = np.where(srgb < 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    linear = decode_array(own[valid, :3].astype(np.float32) / 255)
     maps[texels.rows[valid], texels.columns[valid], :3] = np.maximum(linear, _MIN_COLOUR)
 
 
@@ -100,7 +96,7 @@ def _new_brush(texels: Texels, names: tuple[str, ...], chosen: NDArray[np.int64]
         normal=texels.normal[chosen],
         masks={name: np.ascontiguousarray(masks[:, i]) for i, name in enumerate(names)},
         colour=np.ones((count, 3), np.float32),
-        roughness=np.full(count, 0.5, np.float32),
+        roughness=np.full(count, _UNPAINTED_ROUGHNESS, np.float32),
         specular=np.ones(count, np.float32),
         relief=np.zeros((count, 3), np.float32),
         thinness=np.zeros(count, np.float32),
@@ -119,7 +115,7 @@ def _painters(
     head: Head, data: StudioData, appearance: Appearance
 ) -> dict[str, Callable[[Brush], None]]:
     """Return the painter of each material."""
-    eyes = head.joint_positions[3:5]
+    eyes = head.joint_positions[EYE_JOINTS]
     radius = eyeball_radius(head, data)
     return {
         "skin": lambda brush: paint_skin(brush, eyes, radius, appearance),

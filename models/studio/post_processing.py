@@ -9,13 +9,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.studio.srgb import encode
+
 Floats = NDArray[np.float32]
 
 _RADII_M = np.array([0.0028, 0.007, 0.018])
 _WEIGHTS = np.array([0.34, 0.36, 0.30])
+_SCALES = len(_RADII_M)
 """Radii at which creases are searched for, and their weights. Chosen by eye."""
-_TURNS = np.array([[np.cos(a), np.sin(a)] for a in (np.arange(6) + 0.5) * np.pi / 6], np.float64)
-"""(6, 2) directions of the pairs of neighbours, over half a turn."""
+_PAIRS = 6
+_ANGLES_RAD = (np.arange(_PAIRS) + 0.5) * np.pi / _PAIRS
+_TURNS = np.array([[np.cos(a), np.sin(a)] for a in _ANGLES_RAD], np.float64)
+"""(_PAIRS, 2) directions of the pairs of neighbours, over half a turn."""
+_FAR, _TOO_FAR = 3.0, 4.0
+"""Distances in front, in radii: from the first on a neighbour hides less sky, and from the second
+on none."""
 _CREASE_CONTRAST, _CREASE_MIN = 2.2, 0.12
 """Chosen by eye: light that the folds take, and what always reaches into them."""
 _MIN_RISE = 0.02
@@ -29,6 +37,10 @@ _SCATTER_FADE_PER_M = 90.0
 """Light does not cross depth steps of 1/90 m = 11 mm or more."""
 
 _EXPOSURE = 0.60
+"""Scale of all light. Chosen by eye."""
+_SHOULDER, _TOE = (2.51, 0.03), (2.43, 0.59, 0.14)
+"""Coefficients of the tone curve's numerator (x^2, x) and denominator (x^2, x, 1): Narkowicz's fit
+of ACES."""
 _DIFFUSE_SHARE = 0.62
 """Scale of diffuse light against highlights."""
 
@@ -56,11 +68,11 @@ def find_crevices(nearness: Floats, px_per_unit: float) -> Floats:
                 continue
             depth = 1.0 / near
             hidden = 0.0
-            for k in range(3):
+            for k in range(_SCALES):
                 radius = _RADII_M[k]
                 reach = radius * px_per_unit * near * 0.5
                 sum_k = 0.0
-                for t in range(6):
+                for t in range(_PAIRS):
                     dx = int(np.floor(_TURNS[t, 0] * reach + 0.5))
                     dy = int(np.floor(_TURNS[t, 1] * reach + 0.5))
                     rise = 0.0
@@ -70,11 +82,11 @@ def find_crevices(nearness: Floats, px_per_unit: float) -> Floats:
                         other = nearness[2 * qy, 2 * qx]
                         gap = depth - 1.0 / other if other > 0.0 else -radius
                         # A neighbour far in front (the nose before the cheek) hides little sky.
-                        if gap > 3.0 * radius:
-                            gap = max(4.0 * radius - gap, 0.0)
+                        if gap > _FAR * radius:
+                            gap = max(_TOO_FAR * radius - gap, 0.0)
                         rise += min(max(gap, -radius), radius)
                     sum_k += min(max(rise / (2.0 * radius) - _MIN_RISE, 0.0), 1.0)
-                hidden += _WEIGHTS[k] * sum_k / 6.0
+                hidden += _WEIGHTS[k] * sum_k / _PAIRS
             raw[y, x] = max(1.0 - _CREASE_CONTRAST * hidden, _CREASE_MIN)
     return _smooth(raw)
 
@@ -160,11 +172,11 @@ def _scatter_along(
 
 @njit(cache=True, nogil=True, inline="always")
 def tone_map(x: float) -> float:
-    """Map linear light to sRGB 0..1: a filmic curve (Narkowicz's fit of ACES), then gamma."""
+    """Map linear light to sRGB 0..1: a filmic curve, then the transfer curve."""
     x = max(x, 0.0) * _EXPOSURE
-    y = (x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14)
+    y = (x * (_SHOULDER[0] * x + _SHOULDER[1])) / (x * (_TOE[0] * x + _TOE[1]) + _TOE[2])
     y = min(max(y, 0.0), 1.0)
-    return 12.92 * y if y <= 0.0031308 else 1.055 * y ** (1.0 / 2.4) - 0.055
+    return encode(y)
 
 
 @njit(cache=True, nogil=True)

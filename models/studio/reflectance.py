@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.geometry.smoothstep import scalar_smoothstep
+
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -19,13 +21,10 @@ _MIN_SQUARED_LENGTH = 1e-9
 # Gaussian, and strength. Marschner et al. 2003 call them R and TRT. Numbers chosen by eye.
 _WHITE_SHIFT, _WHITE_SHARPNESS, _WHITE_STRENGTH = 0.06, 90.0, 0.055
 _COLOURED_SHIFT, _COLOURED_SHARPNESS, _COLOURED_STRENGTH = 0.10, 16.0, 0.022
-
-
-@njit(cache=True, nogil=True, inline="always")
-def smoothstep(low: float, high: float, x: float) -> float:
-    """Return 0 below `low`, 1 above `high` (mirrored where `low` > `high`), smooth between."""
-    t = min(max((x - low) / (high - low), 0.0), 1.0)
-    return t * t * (3.0 - 2.0 * t)
+_FACING = (-0.25, 0.35)
+"""Cosines between the surface's normal and the light over which highlights fade in."""
+_PI = 3.14159265
+"""To the digits of the images of existing datasets, which must not change."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -96,7 +95,7 @@ def ggx(nl: float, nv: float, nh: float, roughness: float) -> float:
     d = nh * nh * (a2 - 1.0) + 1.0
     k = a * 0.5
     visible = 1.0 / ((nl * (1.0 - k) + k) * (nv * (1.0 - k) + k) * 4.0)
-    return visible * nl * a2 / (3.14159265 * d * d)
+    return visible * nl * a2 / (_PI * d * d)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -117,7 +116,7 @@ def strand_highlight(
     length = 1.0 / sqrt(max(dot(tangent, tangent), _MIN_SQUARED_LENGTH))
     half, to_unit = half_vector(light, view)
     th = dot(tangent, half) * length * to_unit
-    facing = smoothstep(-0.25, 0.35, soft)
+    facing = scalar_smoothstep(_FACING[0], _FACING[1], soft)
     white = exp(-((th - _WHITE_SHIFT) ** 2) * _WHITE_SHARPNESS)
     coloured = exp(-((th + _COLOURED_SHIFT) ** 2) * _COLOURED_SHARPNESS)
     return facing * strength * (_WHITE_STRENGTH * white + _COLOURED_STRENGTH * coloured)

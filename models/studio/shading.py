@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from models.geometry.smoothstep import scalar_smoothstep
 from models.studio.eyeball import ON_IRIS
 from models.studio.lamps import FILL_LIGHT, KEY_LIGHT, SKY, sky_light, softbox
 from models.studio.materials import CLOTH, EYE, HAIR, LASH, MOUTH, SKIN, TEETH, TONGUE
@@ -22,7 +23,6 @@ from models.studio.reflectance import (
     half_vector,
     power5,
     row,
-    smoothstep,
     strand_highlight,
 )
 
@@ -61,8 +61,57 @@ _CREASE_SHADE = np.array([0.30, 0.36, 0.36])
 """How much folded wrinkles darken skin, by channel."""
 
 
-class Exposure(NamedTuple):
-    """How much light reaches a sample; each 0..1."""
+# Light that reaches into cavities.
+_CAVITY_SKY, _CREVICE_LEAST = (0.0, 0.45), 0.45
+"""Share of open sky between which lamps reach into a cavity (mouth, nostrils), and the share of
+their light that reaches into any fold of the image."""
+_TEETH_BACK, _TEETH_FORWARD = 0.2, (-0.2, 0.5)
+"""Light on the backs of teeth, which see nothing but the mouth, and cosines with the head's forward
+axis over which backs become fronts."""
+_TEETH_SKY, _TEETH_INSIDE, _TEETH_LIT = 0.42, 0.45, 0.5
+_TONGUE_SKY, _TONGUE_INSIDE = 0.22, 0.30
+"""Least shares of the light of sky, lamps, and key light: between open lips teeth and tongue catch
+more light than the baked half-open mouth allows."""
+
+# Skin has two lobes: a broad one of the horny layer, a tight one of its oil.
+_BROAD_SHARE, _BROAD_ROUGHER = 0.72, 1.25
+_TIGHT_SHARE, _TIGHT_ROUGHER = 0.34, 0.66
+"""Strength of each lobe, and its roughness by that of the paint."""
+_GLOSS_CREVICE = (0.15, 0.75)
+"""Light that reaches into folds, over which highlights fade in: none lie in a fold."""
+
+_FUZZ, _FUZZ_POWER = 0.10, 3
+"""Fibres of cloth catch light at grazing angles: strength, and power of 1 - n.v."""
+_WET, _WET_EDGE = 0.03, 0.5
+"""Reflectance of wet teeth and tongue, and how much more at grazing angles."""
+_SHEEN_LEAST, _SHEEN_SMOOTH, _SHEEN_ROUGH = 0.03, 0.75, 0.04
+"""Reflectance of oily skin; at grazing angles it grows by the second less the roughness, at least
+by the third."""
+
+# Reflections in a wet eye.
+_VEIL_LEAST, _VEIL_SKY = 0.35, (0.15, 0.6)
+"""Share of the softboxes that is mirrored below lids, and open sky over which it becomes all."""
+_HORIZON, _ROOM = (0.25, 0.8), 1.6
+"""Heights (0 down, 1 up) of the mirrored room's floor and sky, and its brightness."""
+_KEY_MIRRORED, _DRY_LEAST = 1.25, 0.12
+"""Brightness of the key's softbox in the cornea, and the share of it on the sclera."""
+_FILL_MIRRORED, _FILL_COSINES = 0.22, (0.955, 0.975)
+"""Brightness of the fill light's round box, and cosines of its edge: 13 to 17 degrees around."""
+
+_RELIEF_SHADED = 0.35
+"""Share of the contrast of skin's relief that is left in shadow."""
+_MIN_RELIEF, _MAX_RELIEF = 0.5, 1.5
+"""Limits of that contrast, as factors of the colour."""
+
+# Shade of the lids: metres from the eyeball's middle at which it begins and is full, for lids of a
+# 12 mm eye, and the share of light that it takes.
+_UPPER_LID_M, _UPPER_SHADE = (0.0002, 0.0062), 0.58
+_LOWER_LID_M, _LOWER_SHADE = (-0.0035, -0.0062), 0.22
+_CORNER_M, _CORNER_SHADE = (0.0055, 0.0130), 0.62
+
+
+class LightVisibility(NamedTuple):
+    """How much of each light reaches a sample; each 0..1."""
 
     ambient: float
     """Share of the sky's light."""
@@ -87,7 +136,7 @@ class Paint(NamedTuple):
 
 
 class Local(NamedTuple):
-    """Directions, exposure and paint at one sample."""
+    """Directions, visibility of the lights, and paint at one sample."""
 
     material: int
     """Index into `MATERIALS`."""
@@ -107,15 +156,15 @@ class Local(NamedTuple):
     """Share of the sky that occlusion leaves open, 0..1."""
     crevice: float
     """Share of the light that reaches into folds of the image, 0..1."""
-    exposure: Exposure
+    visibility: LightVisibility
     paint: Paint
 
 
 @njit(cache=True, nogil=True, inline="always")
-def expose_sample(
+def light_visibility(
     material: int, open_sky: float, crevice: float, lit: float, forward: float
-) -> Exposure:
-    """Return how much light reaches a sample.
+) -> LightVisibility:
+    """Return how much of each light reaches a sample.
 
     Args:
         material: Index into `MATERIALS`.
@@ -126,18 +175,18 @@ def expose_sample(
     """
     ambient = open_sky * crevice if material != LASH else 1.0
     # Dim everything that is deep inside (mouth, nostrils), lamps included.
-    inside = smoothstep(0.0, 0.45, open_sky) * (0.45 + 0.55 * crevice)
+    cavity = scalar_smoothstep(_CAVITY_SKY[0], _CAVITY_SKY[1], open_sky)
+    inside = cavity * (_CREVICE_LEAST + (1.0 - _CREVICE_LEAST) * crevice)
     if material == TEETH:
-        # Between open lips teeth catch more light than the baked half-open mouth allows.
-        # Their backs see nothing but the mouth.
-        front = 0.2 + 0.8 * smoothstep(-0.2, 0.5, forward)
-        ambient = max(ambient, 0.42) * front
-        inside = (0.45 + 0.55 * inside) * front
-        lit = 0.5 + 0.5 * lit
+        turned = scalar_smoothstep(_TEETH_FORWARD[0], _TEETH_FORWARD[1], forward)
+        front = _TEETH_BACK + (1.0 - _TEETH_BACK) * turned
+        ambient = max(ambient, _TEETH_SKY) * front
+        inside = (_TEETH_INSIDE + (1.0 - _TEETH_INSIDE) * inside) * front
+        lit = _TEETH_LIT + (1.0 - _TEETH_LIT) * lit
     elif material == TONGUE:
-        ambient = max(ambient, 0.22)
-        inside = 0.30 + 0.70 * inside
-    return Exposure(ambient, inside, lit)
+        ambient = max(ambient, _TONGUE_SKY)
+        inside = _TONGUE_INSIDE + (1.0 - _TONGUE_INSIDE) * inside
+    return LightVisibility(ambient, inside, lit)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -147,7 +196,7 @@ def ambient_light(local: Local, channel: int) -> float:
     Light that bounces inside a crease keeps the surface's own colour.
     """
     sky = sky_light(0.5 + 0.5 * local.smooth[1], channel)
-    ambient = local.exposure.ambient
+    ambient = local.visibility.ambient
     return sky * ambient / (1.0 - local.paint.colour[channel] * _BOUNCE * (1.0 - ambient))
 
 
@@ -215,11 +264,12 @@ def highlight(local: Local, direction: Vector, nl: float, nv: float, soft: float
     fresnel = _F0 + (1.0 - _F0) * power5(1.0 - max(dot(local.to_viewer, half) * to_unit, 0.0))
     rough = max(local.paint.roughness, _MIN_ROUGHNESS)
     if local.material == SKIN:
-        # Skin has two lobes: a broad one of the horny layer, a tight one of its oil.
-        lobe = 0.72 * ggx(nl, nv, nh, min(rough * 1.25, 1.0)) + 0.34 * ggx(nl, nv, nh, rough * 0.66)
+        broad = ggx(nl, nv, nh, min(rough * _BROAD_ROUGHER, 1.0))
+        lobe = _BROAD_SHARE * broad + _TIGHT_SHARE * ggx(nl, nv, nh, rough * _TIGHT_ROUGHER)
     else:
         lobe = ggx(nl, nv, nh, rough)
-    return local.paint.specular * fresnel * lobe * smoothstep(0.15, 0.75, local.crevice)
+    open_fold = scalar_smoothstep(_GLOSS_CREVICE[0], _GLOSS_CREVICE[1], local.crevice)
+    return local.paint.specular * fresnel * lobe * open_fold
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -247,10 +297,9 @@ def reflection(
     elif local.material == SKIN:
         shine = _skin_sheen(local, reflected, edge, channel)
     elif local.material == CLOTH:
-        # Fibres catch light at grazing angles.
-        shine = 0.10 * (1.0 - nv) ** 3 * local.exposure.ambient * SKY[channel]
+        shine = _FUZZ * (1.0 - nv) ** _FUZZ_POWER * local.visibility.ambient * SKY[channel]
     elif local.material in (TEETH, TONGUE):
-        wet = (0.03 + 0.5 * edge) * local.exposure.ambient * local.exposure.inside
+        wet = (_WET + _WET_EDGE * edge) * local.visibility.ambient * local.visibility.inside
         shine = wet * SKY[channel] * local.paint.specular
     return shine
 
@@ -261,22 +310,27 @@ def _eye_reflection(
 ) -> float:
     """Return what a wet eye mirrors: the room, the key's softbox, and the fill's, dimmer."""
     up = 0.5 + 0.5 * reflected[1]
-    veil = 0.35 + 0.65 * smoothstep(0.15, 0.6, local.open_sky * local.crevice)
+    open_sky = local.open_sky * local.crevice
+    unveiled = scalar_smoothstep(_VEIL_SKY[0], _VEIL_SKY[1], open_sky)
+    veil = _VEIL_LEAST + (1.0 - _VEIL_LEAST) * unveiled
     fresnel = _F0_EYE + (1.0 - _F0_EYE) * edge
-    shine: float = fresnel * sky_light(smoothstep(0.25, 0.8, up), channel) * 1.6 * local.open_sky
-    key = veil * softbox(reflected, _SOFTBOX_BLUR) * 1.25 * (0.12 + 0.88 * local.wet)
+    room = sky_light(scalar_smoothstep(_HORIZON[0], _HORIZON[1], up), channel)
+    shine: float = fresnel * room * _ROOM * local.open_sky
+    wet = _DRY_LEAST + (1.0 - _DRY_LEAST) * local.wet
+    key = veil * softbox(reflected, _SOFTBOX_BLUR) * _KEY_MIRRORED * wet
     shine += key * lamps[KEY_LIGHT, 3 + channel]
-    # The fill light has a round box, of 13 to 17 degrees around its middle.
     off_axis = dot(reflected, row(lamps, FILL_LIGHT))
-    shine += veil * 0.22 * smoothstep(0.955, 0.975, off_axis) * lamps[FILL_LIGHT, 3 + channel]
+    fill = veil * _FILL_MIRRORED * scalar_smoothstep(_FILL_COSINES[0], _FILL_COSINES[1], off_axis)
+    shine += fill * lamps[FILL_LIGHT, 3 + channel]
     return shine
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _skin_sheen(local: Local, reflected: Vector, edge: float, channel: int) -> float:
     """Return the sky's reflection in the oil of the skin."""
-    strength = local.paint.specular * (0.03 + max(0.75 - local.paint.roughness, 0.04) * edge)
-    sheen: float = strength * local.exposure.ambient
+    grazing = max(_SHEEN_SMOOTH - local.paint.roughness, _SHEEN_ROUGH) * edge
+    strength = local.paint.specular * (_SHEEN_LEAST + grazing)
+    sheen: float = strength * local.visibility.ambient
     return sheen * sky_light(0.5 + 0.5 * reflected[1], channel) * _SHEEN
 
 
@@ -292,9 +346,11 @@ def skin_albedo(local: Local, key: Vector, channel: int) -> float:
         channel: 0 red, 1 green, 2 blue.
     """
     change = dot(local.normal, key) - dot(local.smooth, key)
-    contrast = _RELIEF_SHARE[channel] * change * (0.35 + 0.65 * local.exposure.lit)
+    shown = _RELIEF_SHADED + (1.0 - _RELIEF_SHADED) * local.visibility.lit
+    contrast = _RELIEF_SHARE[channel] * change * shown
+    factor = min(max(1.0 + contrast, _MIN_RELIEF), _MAX_RELIEF)
     # Rounded after each factor, as the images of existing datasets were.
-    colour = np.float32(local.paint.colour[channel] * min(max(1.0 + contrast, 0.5), 1.5))
+    colour = np.float32(local.paint.colour[channel] * factor)
     albedo: float = colour * (1.0 - local.paint.crease * _CREASE_SHADE[channel])
     return albedo
 
@@ -313,8 +369,7 @@ def eyelid_shade(point: Vector, ball: Doubles, rotation: Doubles) -> float:
     x, y, z = point[0] - ball[0], point[1] - ball[1], point[2] - ball[2]
     across = rotation[0, 0] * x + rotation[1, 0] * y + rotation[2, 0] * z
     up = rotation[0, 1] * x + rotation[1, 1] * y + rotation[2, 1] * z
-    # Metres from the eyeball's middle at which shade begins and is full, for lids of a 12 mm eye.
-    above = 1.0 - 0.58 * smoothstep(0.0002, 0.0062, up)
-    below = 1.0 - 0.22 * smoothstep(-0.0035, -0.0062, up)
-    corner = 1.0 - 0.62 * smoothstep(0.0055, 0.0130, abs(across))
+    above = 1.0 - _UPPER_SHADE * scalar_smoothstep(_UPPER_LID_M[0], _UPPER_LID_M[1], up)
+    below = 1.0 - _LOWER_SHADE * scalar_smoothstep(_LOWER_LID_M[0], _LOWER_LID_M[1], up)
+    corner = 1.0 - _CORNER_SHADE * scalar_smoothstep(_CORNER_M[0], _CORNER_M[1], abs(across))
     return above * below * corner

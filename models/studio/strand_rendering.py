@@ -7,6 +7,7 @@ front.
 from __future__ import annotations
 
 from math import exp, floor, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,18 +16,18 @@ from numpy.typing import NDArray
 from models.contract.frame_state import FrameState
 from models.geometry.camera import quaternion_to_matrix
 from models.geometry.head import Head
+from models.geometry.rasterizer import SUBPIXEL_BITS, SUBPIXELS
 from models.geometry.rasterizer_numba import project
+from models.geometry.smoothstep import scalar_smoothstep
 from models.studio.lamps import FLOOR, SKY, lit_share
 from models.studio.lighting import Lights
 from models.studio.paint_hair import HAIR_CENTRE_M
 from models.studio.post_processing import tone_map
-from models.studio.reflectance import Doubles, Floats, smoothstep
+from models.studio.reflectance import Doubles, Floats
 from models.studio.strands import BEARD, HAIR, Strands, anchor_frames, pose_strands
 
 _SKULL = np.array(HAIR_CENTRE_M)
 """Head space: hair is lit as if it lay on a ball around this point."""
-_SUBPIXELS = 256.0
-"""Units of the projected positions per sample."""
 _CLEARANCE_HAIR_M, _CLEARANCE_OTHERS_M = 0.0012, 0.0005
 """How far a strand may lie behind the mesh and still be drawn: roots start inside the skin."""
 _DEPTH_TOLERANCE = 0.004
@@ -38,6 +39,8 @@ _SHADOW_BIAS_M = 0.006
 # These and the amounts below are chosen by eye.
 _WHITE_SHIFT, _WHITE_SHARPNESS, _WHITE_STRENGTH = 0.14, 60.0, 0.030
 _COLOURED_SHIFT, _COLOURED_SHARPNESS, _COLOURED_STRENGTH = 0.22, 14.0, 1.1
+_FACING = (-0.30, 0.45)
+"""Cosines between that ball's normal and a lamp over which highlights fade in."""
 _WRAP = 0.35
 """How far lamps light around the ball that strands lie on, as a cosine."""
 _DIFFUSE = 0.62
@@ -47,6 +50,42 @@ _OTHERS_GLOSS = 0.3
 _TAPER = 0.8
 """Share of its width that a strand loses towards its tip."""
 _OPACITY = 0.92
+_MIN_LENGTH_PX = 1e-6  # of segments along their longer axis: shorter ones would divide by 0
+_MIN_SQUARED_LENGTH = 1e-20  # of vectors that are normalised: none must divide by 0
+
+
+class _Hairs(NamedTuple):
+    """What does not change with the pose; fields as those of `Strands`."""
+
+    starts: NDArray[np.int32]
+    kinds: NDArray[np.uint8]
+    widths: Floats
+    colours: Floats
+    open_sky: Floats
+
+
+class _Projected(NamedTuple):
+    """The points of all strands in the image."""
+
+    xy: NDArray[np.int64]
+    """(M, 2) snapped screen positions."""
+    inverse_depth: Doubles
+    """(M,) 1/metres."""
+    shaded: Floats
+    """(M, 3) sRGB 0..1 of visible points; undefined elsewhere."""
+    focal: float
+    """The camera's focal length in samples."""
+
+
+class _Canvas(NamedTuple):
+    """What strands are drawn over, in place, and what hides them."""
+
+    mesh: Floats
+    """(H, W) 1/depth of the shaded mesh, 0 where there is none."""
+    colour: Floats
+    """(H, W, 3) sRGB times cover."""
+    cover: Floats
+    """(H, W) 0..1."""
 
 
 def draw_strands(
@@ -75,26 +114,16 @@ def draw_strands(
     points = _posed_points(strands, head, state, verts)
     xy, inverse_depth = project(points, state, width, height)
     visible = _find_visible(xy, inverse_depth, mesh_inverse_depth, strands.starts)
-    shaded = _lit_points(strands, state, points, visible, lights)
+    hairs = _Hairs(strands.starts, strands.kinds, strands.widths, strands.colours, strands.open_sky)
+    shaded = _lit_points(hairs, state, points, visible, lights)
     segments, owners = _segments(strands.starts, visible)
     # Farthest first, as each is blended over those before; stable, so that equal ones do not
     # change places between two frames.
     order = np.argsort(inverse_depth[segments], kind="stable")
     focal = height / 2 / np.tan(state.fov_y_rad / 2)
-    _draw(
-        segments[order],
-        owners[order],
-        strands.starts,
-        strands.kinds,
-        strands.widths,
-        xy,
-        inverse_depth,
-        shaded,
-        focal,
-        mesh_inverse_depth,
-        colour,
-        cover,
-    )
+    projected = _Projected(xy, inverse_depth, shaded, focal)
+    canvas = _Canvas(mesh_inverse_depth, colour, cover)
+    _draw(segments[order], owners[order], hairs, projected, canvas)
 
 
 def _posed_points(strands: Strands, head: Head, state: FrameState, verts: Floats) -> Floats:
@@ -112,7 +141,7 @@ def _posed_points(strands: Strands, head: Head, state: FrameState, verts: Floats
 
 
 def _lit_points(
-    strands: Strands,
+    hairs: _Hairs,
     state: FrameState,
     points: Floats,
     visible: NDArray[np.bool_],
@@ -120,21 +149,10 @@ def _lit_points(
 ) -> Floats:
     """Return the colours (M, 3) of visible points, sRGB 0..1; undefined elsewhere."""
     rotation = quaternion_to_matrix(state.head_rotation)
+    skull = rotation @ _SKULL + np.asarray(state.head_translation, np.float64)
+    eye = np.asarray(state.eye_position, np.float64)
     shaded = np.empty_like(points)
-    _light(
-        points,
-        visible,
-        strands.starts,
-        strands.kinds,
-        strands.colours,
-        strands.open_sky,
-        rotation @ _SKULL + np.asarray(state.head_translation, np.float64),
-        np.asarray(state.eye_position, np.float64),
-        lights.shadow,
-        lights.world_to_shadow,
-        lights.lamps,
-        shaded,
-    )
+    _light(points, visible, hairs, lights, skull, eye, shaded)
     return shaded
 
 
@@ -155,7 +173,7 @@ def _find_visible(
     height, width = mesh.shape
     free = np.zeros(len(xy), np.bool_)
     for m in range(len(xy)):
-        x, y = xy[m, 0] >> 8, xy[m, 1] >> 8
+        x, y = xy[m, 0] >> SUBPIXEL_BITS, xy[m, 1] >> SUBPIXEL_BITS
         if 0 <= x < width and 0 <= y < height and inverse_depth[m] > 0:
             free[m] = inverse_depth[m] >= mesh[y, x] * (1 - _DEPTH_TOLERANCE)
     visible = np.zeros(len(xy), np.bool_)
@@ -187,18 +205,26 @@ def _segments(
 def _light(
     points: Floats,
     visible: NDArray[np.bool_],
-    starts: NDArray[np.int32],
-    kinds: NDArray[np.uint8],
-    colours: Floats,
-    open_sky: Floats,
+    hairs: _Hairs,
+    lights: Lights,
     skull: Doubles,
     eye: Doubles,
-    shadow: Floats,
-    light_frame: Doubles,
-    lamps: Doubles,
     out: Floats,
 ) -> None:
-    """Fill `out` (M, 3), sRGB 0..1, where points are visible."""
+    """Light the visible points.
+
+    Args:
+        points: (M, 3) world, metres.
+        visible: (M,) which points are lit.
+        hairs: Kinds and colours of the strands.
+        lights: Lamps and shadow.
+        skull: (3,) middle of the ball that hair is lit as if it lay on, world.
+        eye: (3,) position of the viewer, world.
+        out: (M, 3) filled where points are visible, sRGB 0..1.
+    """
+    # Unpacked once, as in `lighting.shade`.
+    starts, kinds, _, colours, open_sky = hairs
+    lamps, shadow, light_frame = lights
     tangent, normal, view = np.empty(3), np.empty(3), np.empty(3)
     total = np.empty(3)
     for i in range(len(kinds)):
@@ -230,7 +256,7 @@ def _light(
                 half = tl + tv
                 white = exp(-((half - _WHITE_SHIFT) ** 2) * _WHITE_SHARPNESS)
                 through = exp(-((half + _COLOURED_SHIFT) ** 2) * _COLOURED_SHARPNESS)
-                facing = smoothstep(-0.30, 0.45, nl)
+                facing = scalar_smoothstep(_FACING[0], _FACING[1], nl)
                 for k in range(3):
                     strength = lamps[j, 3 + k] * (lit if j == 0 else 1.0)
                     shine = _WHITE_STRENGTH * white + _COLOURED_STRENGTH * colours[i, k] * through
@@ -253,7 +279,7 @@ def _directions(
     view: Doubles,
 ) -> None:
     """Fill the unit vectors along the strand, out of the head and to the viewer, at point `m`."""
-    lt, ln, lv = 1e-20, 1e-20, 1e-20
+    lt = ln = lv = _MIN_SQUARED_LENGTH
     for k in range(3):
         tangent[k] = points[after, k] - points[before, k]
         normal[k] = points[m, k] - skull[k]
@@ -283,29 +309,34 @@ def _lit_share_at(shadow: Floats, light_frame: Doubles, points: Floats, m: int) 
 def _draw(
     segments: NDArray[np.int32],
     owners: NDArray[np.int32],
-    starts: NDArray[np.int32],
-    kinds: NDArray[np.uint8],
-    widths: Floats,
-    xy: NDArray[np.int64],
-    inverse_depth: Doubles,
-    shaded: Floats,
-    focal: float,
-    mesh: Floats,
-    colour: Floats,
-    cover: Floats,
+    hairs: _Hairs,
+    projected: _Projected,
+    canvas: _Canvas,
 ) -> None:
-    """Blend the segments, in the order given, into `colour` and `cover`."""
+    """Blend segments into the canvas.
+
+    Args:
+        segments: (S,) first points of the segments, in the order of drawing.
+        owners: (S,) strands that they belong to.
+        hairs: Kinds and widths of the strands.
+        projected: The points.
+        canvas: Drawn over in place.
+    """
+    # Unpacked once, as in `lighting.shade`.
+    starts, kinds, widths, _, _ = hairs
+    xy, inverse_depth, shaded, focal = projected
+    mesh, colour, cover = canvas
     height, width = cover.shape
     for s in range(len(segments)):
         m, i = segments[s], owners[s]
-        x0, y0 = xy[m, 0] / _SUBPIXELS, xy[m, 1] / _SUBPIXELS
-        x1, y1 = xy[m + 1, 0] / _SUBPIXELS, xy[m + 1, 1] / _SUBPIXELS
+        x0, y0 = xy[m, 0] / SUBPIXELS, xy[m, 1] / SUBPIXELS
+        x1, y1 = xy[m + 1, 0] / SUBPIXELS, xy[m + 1, 1] / SUBPIXELS
         dx, dy = x1 - x0, y1 - y0
         # Step along the longer axis, so that no sample is skipped.
         steep = abs(dy) > abs(dx)
         if steep:
             x0, y0, x1, y1, dx, dy = y0, x0, y1, x1, dy, dx
-        if abs(dx) < 1e-6:
+        if abs(dx) < _MIN_LENGTH_PX:
             continue
         w0, w1 = inverse_depth[m], inverse_depth[m + 1]
         c0, c1 = m, m + 1

@@ -23,6 +23,9 @@ Doubles = NDArray[np.float64]
 
 HAIR, BROW, LASH, BEARD = range(4)
 """Kinds of strands."""
+_LIGHT_BROW = 2.2
+"""Brightness of a brow's lightest hairs, by its colour. Chosen by eye."""
+_MIN_SQUARED_LENGTH = 1e-24  # of vectors that are normalised: none must divide by 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +69,7 @@ def load_strands(path: Path, head: Head, appearance: Appearance) -> Strands | No
     darks = [appearance.hair_dark, appearance.brow, appearance.lash, appearance.hair_dark]
     lights = [
         appearance.hair_light,
-        2.2 * np.array(appearance.brow),
+        _LIGHT_BROW * np.array(appearance.brow),
         appearance.lash,
         appearance.hair_light,
     ]
@@ -90,8 +93,8 @@ def anchor_frames(verts: Floats, faces: NDArray[np.int32], anchors: NDArray[np.i
         ux, uy, uz = verts[b] - verts[a]
         wx, wy, wz = verts[c] - verts[a]
         nx, ny, nz = uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx
-        n = 1 / sqrt(max(nx * nx + ny * ny + nz * nz, 1e-24))
-        u = 1 / sqrt(max(ux * ux + uy * uy + uz * uz, 1e-24))
+        n = 1 / sqrt(max(nx * nx + ny * ny + nz * nz, _MIN_SQUARED_LENGTH))
+        u = 1 / sqrt(max(ux * ux + uy * uy + uz * uz, _MIN_SQUARED_LENGTH))
         nx, ny, nz, ux, uy, uz = nx * n, ny * n, nz * n, ux * u, uy * u, uz * u
         # One by one: numba compiles the assignment of a row for 2 s longer.
         frames[i, 0, 0], frames[i, 0, 1], frames[i, 0, 2] = ux, ny * uz - nz * uy, nx

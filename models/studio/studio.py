@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from models.contract.frame_state import FrameState
 from models.geometry.camera import focal_px, quaternion_to_matrix
 from models.geometry.head import Head, HeadError, load_head, vertex_normals
-from models.geometry.rasterizer import Fragments
+from models.geometry.rasterizer import SUBPIXELS, Fragments
 from models.geometry.rasterizer_numba import project, rasterize
 from models.studio.appearance import Appearance, load_appearance
 from models.studio.atlas import StudioData, load_studio_data
-from models.studio.eyeball import Eyeballs
+from models.studio.eyeball import EYE_JOINTS, Eyeballs
 from models.studio.lamps import KEY, KEY_RIGHT, KEY_UP, make_lamps
 from models.studio.lighting import Light, Lights, Pose, Surface, shade
 from models.studio.materials import MATERIALS, SKIN
 from models.studio.paint import paint_head
 from models.studio.post_processing import expose, find_crevices, reduce_samples, scatter
+from models.studio.srgb import encode_array
 from models.studio.strand_rendering import draw_strands
 from models.studio.strands import Strands, load_strands, sink_hull
 from models.studio.wrinkles import Wrinkles
@@ -40,6 +41,16 @@ _SHADOW_CENTRE_M = (0, -0.03, -0.06)
 """Middle of the shadow map, in head space."""
 _SHADOW_DISTANCE_M = 2.0
 """Distance from the head to the key light: keeps nearness positive, as the rasterizer requires."""
+
+# The wall behind the head, in shares of the image from the upper left. Chosen by eye.
+_GLOW_X, _GLOW_WIDTH, _GLOW_Y, _GLOW_HEIGHT = 0.42, 0.50, 0.40, 0.48
+"""Middle and half size of the pool of light: left of and above the middle, opposite to the key
+light."""
+_WALL, _GLOW, _DARKER_BELOW, _DARKEST = 0.55, 3.6, 0.25, 0.2
+"""Brightness of the wall, how much brighter the pool is, how much darker the wall's foot is, and
+its least brightness, all by the backdrop's colour."""
+_GRAIN_SEED, _GRAIN_LEVELS = 5, 0.9
+"""The wall is dithered by less than one of 256 levels, so that its gradient shows no bands."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +143,7 @@ class Studio:
         samples = len(fragments.triangle)
         focal = focal_px(state.fov_y_rad, samples)
         rotation = quaternion_to_matrix(state.head_rotation)
-        centres = self.head.joint_positions[3:5] @ rotation.T + state.head_translation
+        centres = self.head.joint_positions[EYE_JOINTS] @ rotation.T + state.head_translation
         surface = Surface(
             fragments.triangle,
             xy,
@@ -178,7 +189,7 @@ class Studio:
         frame[:2, 3] = SHADOW_SIZE / 2 - frame[:2, :3] @ centre
         frame[2, 3] = _SHADOW_DISTANCE_M - KEY @ centre
         placed = verts @ frame[:, :3].T + frame[:, 3]
-        xy = np.floor(placed[:, :2] * 256 + 0.5).astype(np.int64)
+        xy = np.floor(placed[:, :2] * SUBPIXELS + 0.5).astype(np.int64)
         near = np.ascontiguousarray(placed[:, 2])
         fragments = rasterize(xy, near, self.head.faces, SHADOW_SIZE, SHADOW_SIZE)
         return fragments.inverse_depth, frame
@@ -199,13 +210,13 @@ def load_studio(
 
 def make_background(size: int, appearance: Appearance) -> Bytes:
     """Return a wall (size, size, 3), lit behind the head and darker towards the corners."""
-    # The pool of light lies left of and above the middle, opposite to the key light. By eye.
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
-    glow = np.exp(-(((x - 0.42) / 0.50) ** 2 + ((y - 0.40) / 0.48) ** 2))
-    level = 0.55 + 3.6 * glow - 0.25 * y
-    light = np.maximum(level, 0.2)[..., None] * np.asarray(appearance.backdrop, np.float32)
-    srgb = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    # Dithered by less than one level, so that the gradient shows no bands.
-    grain = np.random.default_rng(5).uniform(-0.5, 0.5, (size, size, 1))
-    background: Bytes = np.clip(srgb * 255 + 0.5 + 0.9 * grain, 0, 255).astype(np.uint8)
+    across, along = (x - _GLOW_X) / _GLOW_WIDTH, (y - _GLOW_Y) / _GLOW_HEIGHT
+    glow = np.exp(-(across**2 + along**2))
+    level = _WALL + _GLOW * glow - _DARKER_BELOW * y
+    light = np.maximum(level, _DARKEST)[..., None] * np.asarray(appearance.backdrop, np.float32)
+    srgb = encode_array(light)
+    grain = np.random.default_rng(_GRAIN_SEED).uniform(-0.5, 0.5, (size, size, 1))
+    dithered = srgb * 255 + 0.5 + _GRAIN_LEVELS * grain
+    background: Bytes = np.clip(dithered, 0, 255).astype(np.uint8)
     return background

@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from models.heads.bob import COLUMNS, Bob, bob_part, bob_tuft, ends
+from models.heads.bob import COLUMNS, Bob, bob_part, ends
+from models.heads.bob_hairs import bob_tuft
 from models.heads.meshes import Floats, Ints, smooth_normals
 from models.heads.recipe import RECIPES
 from models.heads.source import HAIR_CENTRE, Source
