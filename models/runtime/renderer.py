@@ -13,7 +13,7 @@ import torch
 
 from models.avatar.folder import Avatar
 from models.contract.backdrop import TRANSPARENT, Backdrop
-from models.contract.frame_state import FrameState, neutral_state
+from models.contract.frame_state import FrameState, default_state
 from models.contract.images import RgbImage, WarpedImage, WarpedNv12
 from models.networks.avatar_networks import TelewarpNetworks
 from models.runtime.base import Cache, Runtime, TensorSpec
@@ -156,19 +156,14 @@ class CachedRenderer:
         """Run a batch of each size once, as `warm_up` does for other operations."""
         if self.largest_batch == 1:
             return
-        state, cache = self._neutral, self.allocate_cache()
+        state, cache = default_state(self.manifest), self.allocate_cache()
         self.refresh(state, cache)
         for size in range(2, self.largest_batch + 1):
             self.warp_nv12_batch([(state, cache)] * size)
 
-    @property
-    def _neutral(self) -> FrameState:
-        m = self.manifest
-        return neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
-
     def warm_up(self) -> None:
         """Run each operation once, so that no later frame waits for compilation or set-up."""
-        state, cache = self._neutral, self.allocate_cache()
+        state, cache = default_state(self.manifest), self.allocate_cache()
         # In this order: the warp reads what the refresh has stored.
         self.refresh(state, cache)
         self.warp(state, cache)
@@ -216,6 +211,5 @@ def gpu_runtime(avatar: Avatar, device: torch.device, kernels: Kernels) -> Runti
 
 def _test_states(avatar: Avatar) -> tuple[FrameState, FrameState]:
     """Return the neutral face, and the same head turned."""
-    m = avatar.manifest
-    front = neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
+    front = default_state(avatar.manifest)
     return front, replace(front, head_rotation=np.array([0, 0.1, 0, 0.995], np.float32))

@@ -10,10 +10,8 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from models.contract.backdrop import TRANSPARENT, Backdrop
-from models.contract.frame_state import FloatArray, FrameState
+from models.contract.frame_state import FrameState
 from models.contract.images import Nv12Image, WarpedNv12
 from models.contract.rendition import Rendition
 from server.pool.interface import Engine, Fade, Slot
@@ -83,7 +81,7 @@ class SequenceState:
         changing = self.newest.fading or self.generation != request.generation
         if changing and now - self.warped_at > _REUSE_WINDOW_S:
             return None
-        return self.newest if equal(self.state, request.state) else None
+        return self.newest if self.state.same_image(request.state) else None
 
 
 class FrameMaker(Generic[Key]):
@@ -162,22 +160,3 @@ class FrameMaker(Generic[Key]):
 def _as_reused(frame: MadeFrame | None) -> MadeFrame | None:
     """Return a copy of a frame that is shown again, with stages of no duration."""
     return None if frame is None else replace(frame, raster_ms=0.0, warp_ms=0.0, reused=True)
-
-
-def equal(one: FrameState, other: FrameState) -> bool:
-    """Return whether two states have equal values, also if one is from another process."""
-    return one.fov_y_rad == other.fov_y_rad and all(
-        mine is yours or (mine is not None and yours is not None and np.array_equal(mine, yours))
-        for mine, yours in zip(_arrays(one), _arrays(other), strict=True)
-    )
-
-
-def _arrays(state: FrameState) -> tuple[FloatArray | None, ...]:
-    return (
-        state.eye_position,
-        state.eye_rotation,
-        state.head_rotation,
-        state.head_translation,
-        state.expression,
-        state.vertices,
-    )
