@@ -25,7 +25,7 @@ from models.avatar.folder import Avatar
 from models.contract.backdrop import Backdrop
 from models.contract.channels import OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import Layers, Nv12Image, RgbImage, WarpedImage, WarpedNv12
+from models.contract.images import Layers, Nv12Image, RgbImage, StageTimes, WarpedImage, WarpedNv12
 from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.geometry.silhouettes_numba import allocate_edges, blend_edges
@@ -51,6 +51,7 @@ from models.networks.live_inputs import FOREGROUND_MARGIN, live_channels
 from models.networks.motion import gather_weights
 from models.networks.telewarp import FULL_TRUST
 from models.runtime.base import Cache
+from models.runtime.plain_frames import with_more
 from models.runtime.telewarp_torch import (
     MESH_TENSORS,
     Box,
@@ -157,7 +158,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         """Warp an older state's cache to `state`."""
         size = self.stage.size
         rgb = np.empty((size, size, 3), np.uint8)  # anew, because the caller keeps it
-        return WarpedImage(rgb, *self._warp_into(partial(self._compose, rgb), state, cache))
+        return WarpedImage(rgb, self._warp_into(partial(self._compose, rgb), state, cache))
 
     def warp_nv12(
         self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
@@ -166,23 +167,20 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         if backdrop is not None:
             return self._warp_over(state, cache, backdrop)
         nv12 = np.empty_like(self._background_nv12)
-        return WarpedNv12(nv12, *self._warp_into(partial(self._compose_nv12, nv12), state, cache))
+        return WarpedNv12(nv12, self._warp_into(partial(self._compose_nv12, nv12), state, cache))
 
     def _warp_over(self, state: FrameState, cache: Cache, backdrop: Backdrop) -> WarpedNv12:
         """Warp a cache to a frame over a backdrop."""
         compose = partial(self._compose_layers, self._layers)
-        raster_ms, network_ms = self._warp_into(compose, state, cache)
+        stages_ms = self._warp_into(compose, state, cache)
         composed = time.perf_counter()
         nv12 = finish(self._layers, backdrop, self._levels)
-        return WarpedNv12(nv12, raster_ms, network_ms + (time.perf_counter() - composed) * 1e3)
+        finish_ms = (time.perf_counter() - composed) * 1e3
+        return WarpedNv12(nv12, with_more(stages_ms, "warp", finish_ms))
 
     @torch.inference_mode()
-    def _warp_into(self, compose: Compose, state: FrameState, cache: Cache) -> tuple[float, float]:
-        """Warp a cache, and compose each band of the frame.
-
-        Returns:
-            The times of `WarpedImage`.
-        """
+    def _warp_into(self, compose: Compose, state: FrameState, cache: Cache) -> StageTimes:
+        """Warp a cache, and compose each band of the frame; return the time each stage took."""
         started = time.perf_counter()
         conditioning, cached = compute_conditioning(state), cache["conditioning"].numpy()
         geometry = pose_geometry(self.stage.head, state, self.stage.size)
@@ -202,7 +200,8 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         active = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
         rasterized = time.perf_counter()
         self._for_all_bands(partial(self._render, compose, active), inputs)
-        return (rasterized - started) * 1e3, (time.perf_counter() - rasterized) * 1e3
+        warp_ms = (time.perf_counter() - rasterized) * 1e3
+        return {"raster": (rasterized - started) * 1e3, "warp": warp_ms}
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:

@@ -305,7 +305,7 @@ class FakeEngine:
         nv12 = self._encode_frame(rendition.size, _encode_state(state), cached)
         if backdrop is not None:
             nv12 = put_over(nv12, backdrop)
-        return WarpedNv12(nv12, 0.0, (time.perf_counter() - began) * 1e3)
+        return WarpedNv12(nv12, {"raster": 0.0, "warp": (time.perf_counter() - began) * 1e3})
 
     def warp_batch(
         self, rendition: Rendition, frames: Sequence[tuple[FrameState, Slot]]

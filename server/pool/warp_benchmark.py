@@ -87,7 +87,7 @@ class BenchmarkRun:
         image = self._engine.warp(self._rendition, state, self._memory.slot(0))
         thread_s = time.thread_time() - thread_began
         elapsed_s = time.perf_counter() - began
-        locked_s = max(0.0, thread_s - image.raster_ms / 1e3)
+        locked_s = max(0.0, thread_s - image.stages_ms["raster"] / 1e3)
         self._times.append(WarpTimes(elapsed_s, thread_s, locked_s))
         self._images = [*self._images[1 - _IMAGES :], image.nv12]
 
