@@ -70,6 +70,24 @@ class _Band(NamedTuple):
     bottom: int
 
 
+class _CachedArrays(NamedTuple):
+    """The tensors of a cache that a warp reads, as arrays; see `TelewarpTorchRuntime.layout_at`."""
+
+    first: NetworkArray
+    second: NetworkArray
+    residual: NetworkArray
+    uv: FloatArray
+    points: FloatArray
+
+    @classmethod
+    def of(cls, cache: Cache) -> _CachedArrays:
+        """Return the arrays of a cache, without a copy."""
+        return cls(
+            network_array(cache["first"]), network_array(cache["second"]),
+            network_array(cache["residual"]), cache["uv"].numpy(), cache["points"].numpy(),
+        )  # fmt: skip
+
+
 class _Inputs(NamedTuple):
     """Common inputs of all bands of one frame."""
 
@@ -80,7 +98,7 @@ class _Inputs(NamedTuple):
     """(hidden,) the motion code's contribution to the first convolution."""
     trust: float
     """Weight of the residual, as `TelewarpWarp.trust`."""
-    cache: Cache
+    cache: _CachedArrays
 
 
 class _Smooth(NamedTuple):
@@ -140,12 +158,14 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._live = allocate_inputs(
             size, live_channels(self._channels), self._multiple, self.dtype
         )
+        self._live_array = network_array(self._live)
         threads = self._threads
         self._bands = _split(half, threads * _BANDS_PER_THREAD if threads > 1 else 1)
         self._flow = np.empty((half, half, 2), np.float32)
         self._reprojected = ReprojectedShares(
             *(torch.zeros((half, half, width), dtype=self.dtype) for width in (hidden, outputs))
         )
+        self._first_array, self._second_array = (network_array(x) for x in self._reprojected)
         self._smooth = np.empty((half, half, outputs), np.float32)
         self._triangle = np.empty((size, size), np.int32)
         self._depth = np.empty((size, size), np.float32)
@@ -191,7 +211,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
             channel_scale(conditioning, self._channels),
             motion_share(conditioning, cached, *self._motion),
             self._trust(conditioning, cached),
-            cache,
+            _CachedArrays.of(cache),
         )
         # All bands finish a step before the next one: it reads a row beyond its band.
         self._for_all_bands(self._rasterize, inputs)
@@ -259,8 +279,8 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         """Compute soft coverage, live inputs and flow of a band."""
         soften_rows(self._edges.cover, 2 * band.top, 2 * band.bottom, self._soft)
         fill_inputs(
-            network_array(self._live), inputs.raster, self._feature_texels, inputs.scale,
-            inputs.cache["uv"].numpy(), inputs.cache["points"].numpy(), self._flow, *band,
+            self._live_array, inputs.raster, self._feature_texels, inputs.scale,
+            inputs.cache.uv, inputs.cache.points, self._flow, *band,
         )  # fmt: skip
 
     def _render(self, compose: Compose, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
@@ -298,21 +318,19 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
 
     def _reproject(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
         """Reproject the cache's contributions and its residual to the current frame."""
-        first, second, residual = (
-            network_array(inputs.cache[name]) for name in ("first", "second", "residual")
+        cache, flow = inputs.cache, self._flow
+        reproject_nearest(flow, cache.first, *band, *active, self._first_array)
+        reproject_sum(
+            flow, cache.second, cache.residual, inputs.trust, *band, *active, self._second_array
         )
-        new_first, new_second = (network_array(x) for x in self._reprojected)
-        reproject_nearest(self._flow, first, *band, *active, new_first)
-        reproject_sum(self._flow, second, residual, inputs.trust, *band, *active, new_second)
 
     def _convolve_by_kernel(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> _Smooth:
         """Run both convolutions by our kernel, within the active region only."""
         rows = self._smooth[band.top : band.bottom]
         assert self._kernels is not None
         convolve(
-            network_array(self._live), self._channels, network_array(self._reprojected.first),
-            network_array(self._reprojected.second), inputs.code, *self._kernels, *active, *band,
-            rows,
+            self._live_array, self._channels, self._first_array, self._second_array, inputs.code,
+            *self._kernels, *active, *band, rows,
         )  # fmt: skip
         return _Smooth(rows, 0)
 
