@@ -25,11 +25,14 @@ class ReportingViewer(Viewer):
     Args:
         http: Client of the server.
         delay_s: Delay that is added to a packet, seconds, by the number of packets before it.
+        codec: The only codec that it accepts; None for any.
     """
 
-    def __init__(self, http: httpx2.AsyncClient, delay_s: Callable[[int], float]) -> None:
+    def __init__(
+        self, http: httpx2.AsyncClient, delay_s: Callable[[int], float], codec: str | None = None
+    ) -> None:
         enable_transport_numbers()
-        super().__init__(http)
+        super().__init__(http, codec)
         self._delay_s = delay_s
         self._arrived: dict[int, float] = {}
         self._reporting: asyncio.Task[None] | None = None
