@@ -48,12 +48,10 @@ from server.pool.frame_ring import FrameRing
 from server.pool.interface import DeviceMemory, Engine, EngineFactory, LoadedAvatar, SlotMemory
 from server.pool.jobs import Broken, BuildFailed, Ping, RemoveAvatar, Stop
 from server.pool.mark import Mark
-from server.pool.process_setup import ProcessSettings, set_up
+from server.pool.process_setup import ProcessSettings, lower_thread_priority, set_up
 from server.pool.warp_benchmark import BenchmarkRun
 
 logger = logging.getLogger(__name__)
-
-_LOADING_NICENESS = 19
 
 Taken = tuple[WarpFrame, int, FrameRequest[int]]
 """A frame in progress: the message, the version of its inputs, and the inputs."""
@@ -210,7 +208,7 @@ class _Handler:
 
     def _load(self, message: LoadFolder) -> None:
         """Load an avatar, in a thread of lower priority than the one that makes frames."""
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
+        lower_thread_priority()
         with suppress(OSError):  # the server may have ended
             self._send(self._load_folder(message.load_id, message.folder))
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,13 +32,12 @@ from server.pool.interface import (
 )
 from server.pool.jobs import SlotHandle
 from server.pool.mark import Mark
+from server.pool.process_setup import lower_thread_priority
 from server.pool.slot_layout import SLOT_COUNT
 from server.pool.warp_benchmark import BenchmarkRun, WarpBenchmark
 from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
-
-_LOADING_NICENESS = 19  # the lowest priority of Linux (sched(7))
 
 
 class ThreadMemory:
@@ -147,9 +144,7 @@ class WarpThread:
         """
 
         def load() -> LoadedAvatar:
-            # The priority of this thread only (Linux), which ends afterwards: a process may not
-            # raise its priority again.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
+            lower_thread_priority()
             return self.engine.load(folder)
 
         executor = ThreadPoolExecutor(1, thread_name_prefix=f"load-{self.device}")
