@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.avatar_info import AvatarInfo
+
 FloatArray = NDArray[np.float32]
 
 
@@ -34,17 +36,22 @@ class FrameState:
     """(V, 3) metres, posed in head space; replaces `expression` where given."""
 
     def same_image(self, other: FrameState) -> bool:
-        """Return whether both states hold the same mesh frame and equal views: the same image."""
+        """Return whether both states have equal values, so that their images are equal."""
         return (
-            # A mesh frame is replaced as a whole and never changed in place, so identity suffices.
-            self.head_rotation is other.head_rotation
-            and self.head_translation is other.head_translation
-            and self.expression is other.expression
-            and self.vertices is other.vertices
-            and self.fov_y_rad == other.fov_y_rad
-            and np.array_equal(self.eye_position, other.eye_position)
-            and np.array_equal(self.eye_rotation, other.eye_rotation)
+            self.fov_y_rad == other.fov_y_rad
+            and _equal(self.eye_position, other.eye_position)
+            and _equal(self.eye_rotation, other.eye_rotation)
+            and _equal(self.head_rotation, other.head_rotation)
+            and _equal(self.head_translation, other.head_translation)
+            and _equal(self.expression, other.expression)
+            and _equal(self.vertices, other.vertices)
         )
+
+
+def _equal(one: FloatArray | None, other: FloatArray | None) -> bool:
+    # Arrays of states are never changed in place. Frames of one mesh frame share its arrays, so
+    # most are not compared.
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
 def neutral_state(
@@ -68,3 +75,8 @@ def neutral_state(
         eye_position=np.asarray(eye_position, np.float32),
         fov_y_rad=fov_y_rad,
     )
+
+
+def default_state(avatar: AvatarInfo) -> FrameState:
+    """Return the neutral face of an avatar in its default view."""
+    return neutral_state(len(avatar.expression_names), avatar.eye_position, avatar.fov_y_rad)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -45,15 +46,18 @@ def layered_rows(size: int) -> int:
     return 2 * size + LAYER_GAP
 
 
+StageTimes = Mapping[str, float]
+"""Milliseconds by stage of a frame, in the order of the stages. A runtime measures `raster` (posing
+and rasterizing the head) and `warp` (the warp network and composition); `Frame.stages_ms` of the
+server has all stages."""
+
+
 class WarpedImage(NamedTuple):
     """An image warped from a cache, and the time each stage took."""
 
     rgb: RgbImage
     """(H, W, 3), owned by the caller: no buffer of the renderer."""
-    raster_ms: float
-    """Time to pose and rasterize the head, milliseconds."""
-    network_ms: float
-    """Time for the warp network and composition, milliseconds."""
+    stages_ms: StageTimes
 
 
 class WarpedNv12(NamedTuple):
@@ -61,7 +65,4 @@ class WarpedNv12(NamedTuple):
 
     nv12: Nv12Image
     """(3 H/2, W), owned by the caller: no buffer of the renderer."""
-    raster_ms: float
-    """Time to pose and rasterize the head, milliseconds."""
-    network_ms: float
-    """Time for the warp network and composition, milliseconds."""
+    stages_ms: StageTimes

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.avatar.folder import Avatar
 from models.avatar.manifest import Manifest
 from models.contract.channels import CAMERA_SIZE, POSE_SIZE
-from models.contract.frame_state import FloatArray, FrameState, neutral_state
+from models.contract.frame_state import FloatArray, FrameState, default_state
 from models.geometry.camera import (
     focal_px,
     quaternion_to_matrix,
@@ -58,7 +58,7 @@ class FlameConditioning:
         self._expression = np.array([order[name] for name in EXPRESSION_NAMES])
         self._jaw = np.array([order[name] for name in JAW_COEFFICIENTS])
         self._root = head.joint_positions[0].astype(np.float64)
-        neutral = neutral_state(len(order), manifest.eye_position, manifest.fov_y_rad)
+        neutral = default_state(manifest)
         self._camera, self._default = camera.astype(np.float64), self._weak_perspective(neutral)
 
     def __call__(self, state: FrameState) -> FloatArray:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.avatar.folder import Avatar
-from models.contract.frame_state import FrameState, neutral_state
+from models.contract.frame_state import FrameState, default_state
 from models.geometry import rasterizer_numba
 from models.geometry.gbuffer import SOFT_MAX
 from models.geometry.head import vertex_normals
@@ -80,8 +80,7 @@ def compare_kernels(avatar: Avatar, device: torch.device) -> dict[str, Compariso
 
 def check_states(avatar: Avatar) -> tuple[FrameState, FrameState]:
     """Return the neutral face, and one with own vertices, turned and moved."""
-    m = avatar.manifest
-    front = neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
+    front = default_state(avatar.manifest)
     expression = np.full_like(front.expression, 0.1)
     turned = replace(
         front,

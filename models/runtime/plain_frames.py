@@ -12,7 +12,7 @@ import torch
 
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
-from models.contract.images import WarpedImage, WarpedNv12
+from models.contract.images import StageTimes, WarpedImage, WarpedNv12
 from models.kernels.layers import finish
 from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.frame_batch import FrameBatch
@@ -70,14 +70,14 @@ class PlainFrames(ABC):
 
     def _composed(
         self, compose: Callable[[Foreground], Image], state: FrameState, cache: Cache
-    ) -> tuple[Image, float, float]:
-        """Return a frame, and the times of `WarpedImage`."""
+    ) -> tuple[Image, StageTimes]:
+        """Return a frame, and the time each stage took."""
         started = time.perf_counter()
         frame = self.stage.frame(state)
         rasterized = time.perf_counter()
         image = compose(self._warp(frame, cache))
-        network_ms = (time.perf_counter() - rasterized) * 1e3
-        return image, (rasterized - started) * 1e3, network_ms
+        warp_ms = (time.perf_counter() - rasterized) * 1e3
+        return image, {"raster": (rasterized - started) * 1e3, "warp": warp_ms}
 
 
 def as_nv12(warped: WarpedImage) -> WarpedNv12:
@@ -85,4 +85,9 @@ def as_nv12(warped: WarpedImage) -> WarpedNv12:
     started = time.perf_counter()
     nv12 = convert_to_nv12(warped.rgb)
     convert_ms = (time.perf_counter() - started) * 1e3
-    return WarpedNv12(nv12, warped.raster_ms, warped.network_ms + convert_ms)
+    return WarpedNv12(nv12, with_more(warped.stages_ms, "warp", convert_ms))
+
+
+def with_more(stages_ms: StageTimes, stage: str, elapsed_ms: float) -> StageTimes:
+    """Return the times of stages, one of which took longer."""
+    return {**stages_ms, stage: stages_ms[stage] + elapsed_ms}

@@ -1,32 +1,24 @@
-"""Renders one avatar on one device: full renders that fill caches, and warps of caches."""
+"""Renders one avatar on one device: full renders that fill caches, and warps of caches.
+
+Frames of each size have a renderer of their own; all share the networks.
+"""
 
 from __future__ import annotations
 
 import copy
-import logging
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
 
-import numpy as np
 import torch
 
 from models.avatar.folder import Avatar
 from models.contract.backdrop import TRANSPARENT, Backdrop
-from models.contract.frame_state import FrameState, neutral_state
+from models.contract.frame_state import FrameState, default_state
 from models.contract.images import RgbImage, WarpedImage, WarpedNv12
-from models.networks.avatar_networks import TelewarpNetworks
-from models.runtime.base import Cache, Runtime, TensorSpec
+from models.runtime.base import Cache, TensorSpec
+from models.runtime.build_runtime import Kernels, build_runtime
 from models.runtime.crossfade import Crossfade
 from models.runtime.deferred_crossfade import DeferredCrossfade
-from models.runtime.paper import PaperRuntime
-from models.runtime.telewarp_cpu import TelewarpCpuRuntime
-from models.runtime.telewarp_torch import TelewarpTorchRuntime
-
-logger = logging.getLogger(__name__)
-
-Kernels = Literal["auto", "triton", "torch"]
-"""What warps on GPUs: the kernels of `kernels/cuda`, plain torch, or the first that works."""
 
 
 class CachedRenderer:
@@ -50,7 +42,7 @@ class CachedRenderer:
     ) -> None:
         self.manifest = avatar.manifest
         self.device = torch.device(device)
-        self._runtime = _build_runtime(avatar, self.device, warp_threads, kernels)
+        self._runtime = build_runtime(avatar, self.device, warp_threads, kernels)
 
     def resized(self, size: int) -> CachedRenderer:
         """Return a renderer of the same avatar whose caches and frames have `size` rows.
@@ -156,19 +148,14 @@ class CachedRenderer:
         """Run a batch of each size once, as `warm_up` does for other operations."""
         if self.largest_batch == 1:
             return
-        state, cache = self._neutral, self.allocate_cache()
+        state, cache = default_state(self.manifest), self.allocate_cache()
         self.refresh(state, cache)
         for size in range(2, self.largest_batch + 1):
             self.warp_nv12_batch([(state, cache)] * size)
 
-    @property
-    def _neutral(self) -> FrameState:
-        m = self.manifest
-        return neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
-
     def warm_up(self) -> None:
         """Run each operation once, so that no later frame waits for compilation or set-up."""
-        state, cache = self._neutral, self.allocate_cache()
+        state, cache = default_state(self.manifest), self.allocate_cache()
         # In this order: the warp reads what the refresh has stored.
         self.refresh(state, cache)
         self.warp(state, cache)
@@ -178,44 +165,41 @@ class CachedRenderer:
         self.full(state)
 
 
-def _build_runtime(
-    avatar: Avatar, device: torch.device, warp_threads: int, kernels: Kernels
-) -> Runtime:
-    """Return the runtime for an avatar's networks on a device."""
-    if not isinstance(avatar.networks, TelewarpNetworks):
-        return PaperRuntime(avatar, device)
-    if device.type == "cpu":
-        return TelewarpCpuRuntime(avatar, warp_threads)
-    return gpu_runtime(avatar, device, kernels)
+class SizedRenderers:
+    """Builds renderers of other sizes at their first use, and drops them after the last.
 
+    A size is used by a number of caches: `begin_use` and `end_use` come from the thread that
+    allocates them, `at` from the one that renders, between both.
 
-def gpu_runtime(avatar: Avatar, device: torch.device, kernels: Kernels) -> Runtime:
-    """Return the runtime for our networks on a GPU.
-
-    `auto` uses the Triton kernels if one frame of theirs equals plain torch's on this device.
-
-    Raises:
-        Exception: Whatever prevents `triton`: no such package, no C compiler, an old GPU.
+    Args:
+        own: The renderer of the avatar's resolution, which is kept.
     """
-    if kernels == "torch":
-        return TelewarpTorchRuntime(avatar, device)
-    try:
-        # Imported here, because triton is installed only where there may be a GPU.
-        from models.runtime.telewarp_cuda import TelewarpCudaRuntime
 
-        runtime = TelewarpCudaRuntime(avatar, device)
-        runtime.check(*_test_states(avatar))
-    except Exception as exc:
-        if kernels == "triton":
-            raise
-        # Slower but right; package, compiler, driver and GPU fail in too many ways to list.
-        logger.warning("plain torch warps on %s: %s: %s", device, type(exc).__name__, exc)
-        return TelewarpTorchRuntime(avatar, device)
-    return runtime
+    def __init__(self, own: CachedRenderer) -> None:
+        self.own = own
+        self._others: dict[int, CachedRenderer] = {}
+        self._users: Counter[int] = Counter()
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes for which there is a renderer at present."""
+        return (self.own.size, *self._others)
 
-def _test_states(avatar: Avatar) -> tuple[FrameState, FrameState]:
-    """Return the neutral face, and the same head turned."""
-    m = avatar.manifest
-    front = neutral_state(len(m.expression_names), m.eye_position, m.fov_y_rad)
-    return front, replace(front, head_rotation=np.array([0, 0.1, 0, 0.995], np.float32))
+    def at(self, size: int) -> CachedRenderer:
+        """Return the renderer whose frames have `size` rows, a multiple of 32."""
+        if size == self.own.size:
+            return self.own
+        found = self._others.get(size)
+        if found is None:
+            found = self._others[size] = self.own.resized(size)
+        return found
+
+    def begin_use(self, size: int) -> None:
+        """Count a user of a size."""
+        self._users[size] += 1
+
+    def end_use(self, size: int) -> None:
+        """Drop the renderer of a size that has no users any more: its buffers may be large."""
+        self._users[size] -= 1
+        if not self._users[size]:
+            self._others.pop(size, None)

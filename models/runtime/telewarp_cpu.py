@@ -25,7 +25,7 @@ from models.avatar.folder import Avatar
 from models.contract.backdrop import Backdrop
 from models.contract.channels import OUTPUT_CHANNELS, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import Layers, Nv12Image, RgbImage, WarpedImage, WarpedNv12
+from models.contract.images import Layers, Nv12Image, RgbImage, StageTimes, WarpedImage, WarpedNv12
 from models.geometry.gbuffer import RasterizedHead, pose_geometry, soften_rows
 from models.geometry.rasterizer_numba import rasterize_rows
 from models.geometry.silhouettes_numba import allocate_edges, blend_edges
@@ -51,6 +51,7 @@ from models.networks.live_inputs import FOREGROUND_MARGIN, live_channels
 from models.networks.motion import gather_weights
 from models.networks.telewarp import FULL_TRUST
 from models.runtime.base import Cache
+from models.runtime.plain_frames import with_more
 from models.runtime.telewarp_torch import (
     MESH_TENSORS,
     Box,
@@ -69,6 +70,24 @@ class _Band(NamedTuple):
     bottom: int
 
 
+class _CachedArrays(NamedTuple):
+    """The tensors of a cache that a warp reads, as arrays; see `TelewarpTorchRuntime.layout_at`."""
+
+    first: NetworkArray
+    second: NetworkArray
+    residual: NetworkArray
+    uv: FloatArray
+    points: FloatArray
+
+    @classmethod
+    def of(cls, cache: Cache) -> _CachedArrays:
+        """Return the arrays of a cache, without a copy."""
+        return cls(
+            network_array(cache["first"]), network_array(cache["second"]),
+            network_array(cache["residual"]), cache["uv"].numpy(), cache["points"].numpy(),
+        )  # fmt: skip
+
+
 class _Inputs(NamedTuple):
     """Common inputs of all bands of one frame."""
 
@@ -79,7 +98,7 @@ class _Inputs(NamedTuple):
     """(hidden,) the motion code's contribution to the first convolution."""
     trust: float
     """Weight of the residual, as `TelewarpWarp.trust`."""
-    cache: Cache
+    cache: _CachedArrays
 
 
 class _Smooth(NamedTuple):
@@ -139,12 +158,14 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         self._live = allocate_inputs(
             size, live_channels(self._channels), self._multiple, self.dtype
         )
+        self._live_array = network_array(self._live)
         threads = self._threads
         self._bands = _split(half, threads * _BANDS_PER_THREAD if threads > 1 else 1)
         self._flow = np.empty((half, half, 2), np.float32)
         self._reprojected = ReprojectedShares(
             *(torch.zeros((half, half, width), dtype=self.dtype) for width in (hidden, outputs))
         )
+        self._first_array, self._second_array = (network_array(x) for x in self._reprojected)
         self._smooth = np.empty((half, half, outputs), np.float32)
         self._triangle = np.empty((size, size), np.int32)
         self._depth = np.empty((size, size), np.float32)
@@ -157,7 +178,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         """Warp an older state's cache to `state`."""
         size = self.stage.size
         rgb = np.empty((size, size, 3), np.uint8)  # anew, because the caller keeps it
-        return WarpedImage(rgb, *self._warp_into(partial(self._compose, rgb), state, cache))
+        return WarpedImage(rgb, self._warp_into(partial(self._compose, rgb), state, cache))
 
     def warp_nv12(
         self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
@@ -166,23 +187,20 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         if backdrop is not None:
             return self._warp_over(state, cache, backdrop)
         nv12 = np.empty_like(self._background_nv12)
-        return WarpedNv12(nv12, *self._warp_into(partial(self._compose_nv12, nv12), state, cache))
+        return WarpedNv12(nv12, self._warp_into(partial(self._compose_nv12, nv12), state, cache))
 
     def _warp_over(self, state: FrameState, cache: Cache, backdrop: Backdrop) -> WarpedNv12:
         """Warp a cache to a frame over a backdrop."""
         compose = partial(self._compose_layers, self._layers)
-        raster_ms, network_ms = self._warp_into(compose, state, cache)
+        stages_ms = self._warp_into(compose, state, cache)
         composed = time.perf_counter()
         nv12 = finish(self._layers, backdrop, self._levels)
-        return WarpedNv12(nv12, raster_ms, network_ms + (time.perf_counter() - composed) * 1e3)
+        finish_ms = (time.perf_counter() - composed) * 1e3
+        return WarpedNv12(nv12, with_more(stages_ms, "warp", finish_ms))
 
     @torch.inference_mode()
-    def _warp_into(self, compose: Compose, state: FrameState, cache: Cache) -> tuple[float, float]:
-        """Warp a cache, and compose each band of the frame.
-
-        Returns:
-            The times of `WarpedImage`.
-        """
+    def _warp_into(self, compose: Compose, state: FrameState, cache: Cache) -> StageTimes:
+        """Warp a cache, and compose each band of the frame; return the time each stage took."""
         started = time.perf_counter()
         conditioning, cached = compute_conditioning(state), cache["conditioning"].numpy()
         geometry = pose_geometry(self.stage.head, state, self.stage.size)
@@ -193,7 +211,7 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
             channel_scale(conditioning, self._channels),
             motion_share(conditioning, cached, *self._motion),
             self._trust(conditioning, cached),
-            cache,
+            _CachedArrays.of(cache),
         )
         # All bands finish a step before the next one: it reads a row beyond its band.
         self._for_all_bands(self._rasterize, inputs)
@@ -202,7 +220,8 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         active = ActiveRegion(*find_active_region(self._soft, FOREGROUND_MARGIN))
         rasterized = time.perf_counter()
         self._for_all_bands(partial(self._render, compose, active), inputs)
-        return (rasterized - started) * 1e3, (time.perf_counter() - rasterized) * 1e3
+        warp_ms = (time.perf_counter() - rasterized) * 1e3
+        return {"raster": (rasterized - started) * 1e3, "warp": warp_ms}
 
     @torch.inference_mode()
     def align(self, cache: Cache, newer: Cache) -> None:
@@ -260,8 +279,8 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
         """Compute soft coverage, live inputs and flow of a band."""
         soften_rows(self._edges.cover, 2 * band.top, 2 * band.bottom, self._soft)
         fill_inputs(
-            network_array(self._live), inputs.raster, self._feature_texels, inputs.scale,
-            inputs.cache["uv"].numpy(), inputs.cache["points"].numpy(), self._flow, *band,
+            self._live_array, inputs.raster, self._feature_texels, inputs.scale,
+            inputs.cache.uv, inputs.cache.points, self._flow, *band,
         )  # fmt: skip
 
     def _render(self, compose: Compose, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
@@ -299,21 +318,19 @@ class TelewarpCpuRuntime(TelewarpTorchRuntime):
 
     def _reproject(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> None:
         """Reproject the cache's contributions and its residual to the current frame."""
-        first, second, residual = (
-            network_array(inputs.cache[name]) for name in ("first", "second", "residual")
+        cache, flow = inputs.cache, self._flow
+        reproject_nearest(flow, cache.first, *band, *active, self._first_array)
+        reproject_sum(
+            flow, cache.second, cache.residual, inputs.trust, *band, *active, self._second_array
         )
-        new_first, new_second = (network_array(x) for x in self._reprojected)
-        reproject_nearest(self._flow, first, *band, *active, new_first)
-        reproject_sum(self._flow, second, residual, inputs.trust, *band, *active, new_second)
 
     def _convolve_by_kernel(self, active: ActiveRegion, band: _Band, inputs: _Inputs) -> _Smooth:
         """Run both convolutions by our kernel, within the active region only."""
         rows = self._smooth[band.top : band.bottom]
         assert self._kernels is not None
         convolve(
-            network_array(self._live), self._channels, network_array(self._reprojected.first),
-            network_array(self._reprojected.second), inputs.code, *self._kernels, *active, *band,
-            rows,
+            self._live_array, self._channels, self._first_array, self._second_array, inputs.code,
+            *self._kernels, *active, *band, rows,
         )  # fmt: skip
         return _Smooth(rows, 0)
 

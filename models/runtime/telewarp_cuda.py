@@ -18,7 +18,7 @@ from models.avatar.folder import Avatar
 from models.contract.backdrop import Backdrop
 from models.contract.channels import CAMERA_SIZE, POSE_SIZE
 from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import WarpedImage, WarpedNv12
+from models.contract.images import StageTimes, WarpedImage, WarpedNv12
 from models.geometry.head import Head
 from models.geometry.spherical_harmonics import BASES
 from models.kernels.cuda.blocks import GPU_BLOCKS, INTERPRETER_BLOCKS
@@ -77,8 +77,8 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
 
     def warp(self, state: FrameState, cache: Cache) -> WarpedImage:
         """Warp an older state's cache to `state`."""
-        (rgb,), *times_ms = self._render([(state, cache)], Output.RGB)
-        return WarpedImage(rgb, *times_ms)
+        (rgb,), stages_ms = self._render([(state, cache)], Output.RGB)
+        return WarpedImage(rgb, stages_ms)
 
     def warp_nv12(
         self, state: FrameState, cache: Cache, backdrop: Backdrop | None = None
@@ -109,16 +109,16 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         Raises:
             HeadError: If a state does not fit the avatar's head; then nothing is rendered.
         """
-        images, *times_ms = self._render(frames, Output.NV12)
-        return [WarpedNv12(image, *times_ms) for image in images]
+        images, stages_ms = self._render(frames, Output.NV12)
+        return [WarpedNv12(image, stages_ms) for image in images]
 
     def _render(
         self, frames: Sequence[tuple[FrameState, Cache]], output: Output
-    ) -> tuple[list[NDArray[np.uint8]], float, float]:
-        """Return the images of some frames, and the times of `WarpedImage`.
+    ) -> tuple[list[NDArray[np.uint8]], StageTimes]:
+        """Return the images of some frames, and the time each stage took.
 
-        Rasterization and network are one graph, so the time of both counts as the network's, and
-        that of the host's preparation as the rasterizer's.
+        Rasterization and network are one graph, so the time of both counts as the stage `warp`,
+        and that of the host's preparation as the stage `raster`.
         """
         started = time.perf_counter()
         renderer = self.renderer(len(frames), output)
@@ -128,7 +128,7 @@ class TelewarpCudaRuntime(TelewarpTorchRuntime):
         # Copies, because the caller keeps the image and the next frame overwrites it.
         made = [images[index].numpy().copy() for index in range(len(frames))]
         render_ms = (time.perf_counter() - prepared) * 1e3
-        return made, (prepared - started) * 1e3, render_ms
+        return made, {"raster": (prepared - started) * 1e3, "warp": render_ms}
 
     def check(self, cached: FrameState, now: FrameState) -> None:
         """Warp the cache of one state to another, to NV12, by the kernels and by plain torch.

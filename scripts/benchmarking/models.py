@@ -22,7 +22,8 @@ from models.contract.images import RgbImage
 from models.networks.avatar_networks import Variant
 from models.networks.frame_batch import FrameBatch
 from models.runtime.base import Stage
-from models.runtime.renderer import CachedRenderer, Kernels
+from models.runtime.build_runtime import Kernels
+from models.runtime.renderer import CachedRenderer
 from scripts.benchmarking.avatars import front, load_widened, swaying
 from scripts.benchmarking.timing import interleaved_ms
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from models.contract.avatar_info import AvatarInfo
 from models.contract.backdrop import Backdrop
+from models.contract.images import StageTimes
 from models.contract.rendition import Rendition
 from server.pool.frame_ring import RingLayout
 from server.pool.interface import DeviceMemory
@@ -72,6 +73,9 @@ class WarpFrame:
     previous: int | None
     """The sequence whose crossfade this one continues, if this is its first frame."""
     backdrop: Backdrop | None
+    submitted_at: float
+    """When the frame was requested: `time.perf_counter()`, which all processes of a machine share,
+    seconds."""
 
 
 @dataclass(frozen=True)
@@ -147,20 +151,17 @@ class MemoryExported:
 
 @dataclass(frozen=True)
 class FrameMade:
-    """The image of a frame is in its entry."""
+    """The image of a frame is in its entry, or the previous frame of its sequence shows it."""
 
     frame_id: int
     version: int
     """Version of the inputs that it shows."""
-    shape: tuple[int, int]
-    """(3 H/2, W) of the image."""
+    shape: tuple[int, int] | None
+    """(3 H/2, W); None where the previous frame shows the same, and the entry has no image."""
     fading: bool
-    reused: bool
-    """Whether it is the previous frame of the sequence again; then there is no image."""
-    begun_at: float
-    """`time.perf_counter()`, which all processes of a machine share, seconds."""
-    raster_ms: float
-    warp_ms: float
+    """Whether the crossfade to the newest cache is still in progress."""
+    stages_ms: StageTimes
+    """Stages of the frame so far."""
 
 
 @dataclass(frozen=True)

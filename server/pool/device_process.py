@@ -17,6 +17,7 @@ from pathlib import Path
 from socket import socket
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.images import WarpedNv12
 from models.contract.rendition import Rendition
 from server.errors import PoolBusyError, RenderError
 from server.pool.channel import WorkerChannel
@@ -42,20 +43,18 @@ from server.pool.device_messages import (
     UseLoaded,
     WarpFrame,
 )
-from server.pool.frame_maker import FrameMaker, FrameRequest, MadeFrame, SequenceState
+from server.pool.frame_maker import FrameMaker, FrameRequest, SequenceState
 from server.pool.frame_ring import FrameRing
 from server.pool.interface import DeviceMemory, Engine, EngineFactory, LoadedAvatar, SlotMemory
 from server.pool.jobs import Broken, BuildFailed, Ping, RemoveAvatar, Stop
 from server.pool.mark import Mark
-from server.pool.process_setup import ProcessSettings, set_up
+from server.pool.process_setup import ProcessSettings, lower_thread_priority, set_up
 from server.pool.warp_benchmark import BenchmarkRun
 
 logger = logging.getLogger(__name__)
 
-_LOADING_NICENESS = 19
-
-Taken = tuple[WarpFrame, int, FrameRequest[int], float]
-"""A frame in progress: the message, the version of its inputs, the inputs, and its start time."""
+Taken = tuple[WarpFrame, int, FrameRequest[int]]
+"""A frame in progress: the message, the version of its inputs, and the inputs."""
 
 
 def run(settings: ProcessSettings, factory: EngineFactory, mark: Mark, sock: socket) -> None:
@@ -209,7 +208,7 @@ class _Handler:
 
     def _load(self, message: LoadFolder) -> None:
         """Load an avatar, in a thread of lower priority than the one that makes frames."""
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
+        lower_thread_priority()
         with suppress(OSError):  # the server may have ended
             self._send(self._load_folder(message.load_id, message.folder))
 
@@ -270,6 +269,7 @@ class _Handler:
             self._send(FrameFailed(message.frame_id, version, True, "it has no cache slots"))
             return None
         rendition, memory = self._memories[message.memory_id]
+        queue_ms = (time.perf_counter() - message.submitted_at) * 1e3
         request = FrameRequest(
             message.sequence,
             message.previous,
@@ -277,14 +277,15 @@ class _Handler:
             state,
             memory.slot(message.slot),
             message.generation,
+            {"queue": queue_ms},
             message.backdrop,
         )
-        return message, version, request, time.perf_counter()
+        return message, version, request
 
     def _make_batch(self, begun: list[Taken]) -> bool:
         """Make several frames at once; return whether that was possible."""
         try:
-            made = self._maker.make_batch([request for _, _, request, _ in begun])
+            made = self._maker.make_batch([request for _, _, request in begun])
         except RenderError:
             return False  # one by one, to find the state that fails
         for taken, frame in zip(begun, made, strict=True):
@@ -292,7 +293,7 @@ class _Handler:
         return True
 
     def _make_one(self, taken: Taken) -> None:
-        message, version, request, _ = taken
+        message, version, request = taken
         try:
             self._reply(taken, self._maker.make(request))
         except RenderError as exc:
@@ -306,24 +307,15 @@ class _Handler:
                 FrameFailed(message.frame_id, version, False, f"{type(exc).__name__}: {exc}")
             )
 
-    def _reply(self, taken: Taken, made: MadeFrame) -> None:
-        message, version, _, begun_at = taken
+    def _reply(self, taken: Taken, made: WarpedNv12 | None) -> None:
+        message, version, request = taken
         assert self._ring is not None
-        if not made.reused:
+        shape, stages_ms = None, request.stages_ms
+        if made is not None:
             self._ring.entries[message.entry].write_image(made.nv12)
-        rows, columns = made.nv12.shape
-        self._send(
-            FrameMade(
-                message.frame_id,
-                version,
-                (rows, columns),
-                made.fading,
-                made.reused,
-                begun_at,
-                made.raster_ms,
-                made.warp_ms,
-            )
-        )
+            shape, stages_ms = made.nv12.shape, made.stages_ms
+        fading = self._maker.fading(message.sequence)
+        self._send(FrameMade(message.frame_id, version, shape, fading, stages_ms))
 
     def _begin_benchmark(self, message: BenchmarkWarps) -> None:
         benchmark = BenchmarkRun(self._engine, message.rendition)

@@ -25,9 +25,9 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage, WarpedNv12
 from models.contract.rendition import FRAME_SIZES, Rendition
 from models.geometry.head import HeadError
+from models.runtime.build_runtime import Kernels
 from models.runtime.crossfade import Crossfade
-from models.runtime.renderer import CachedRenderer, Kernels
-from models.runtime.sized_renderers import SizedRenderers
+from models.runtime.renderer import CachedRenderer, SizedRenderers
 from server.errors import RenderError
 from server.pool.interface import CPU, DeviceMemory, Fade, LoadedAvatar, Purpose, Slot, SlotMemory
 from server.pool.jobs import SlotHandle

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.contract.avatar_info import AvatarInfo, Subject
 from models.contract.backdrop import Backdrop
-from models.contract.frame_state import FrameState
+from models.contract.frame_state import FrameState, neutral_state
 from models.contract.images import BLACK_LUMA, WHITE_LUMA, Nv12Image, RgbImage, WarpedNv12
 from models.contract.rendition import FRAME_SIZES, Rendition
 from server.errors import PoolBusyError, RenderError
@@ -73,17 +73,9 @@ def fake_avatar(avatar_id: str = "default", resolution: int = 64) -> AvatarInfo:
 
 def fake_state(jaw_open: float = 0.0, eye_x: float = 0.0) -> FrameState:
     """Return a state with two free numbers, which `decode_image` recovers."""
-    expression = np.zeros(len(EXPRESSION_NAMES), np.float32)
-    expression[JAW_OPEN] = jaw_open
-    return FrameState(
-        head_rotation=np.array([0, 0, 0, 1], np.float32),
-        head_translation=np.zeros(3, np.float32),
-        expression=expression,
-        vertices=None,
-        eye_rotation=np.array([0, 0, 0, 1], np.float32),
-        eye_position=np.array([eye_x, 0, 0.7], np.float32),
-        fov_y_rad=0.5,
-    )
+    state = neutral_state(len(EXPRESSION_NAMES), (eye_x, 0.0, 0.7), 0.5)
+    state.expression[JAW_OPEN] = jaw_open
+    return state
 
 
 def always(state: FrameState) -> Callable[[float], FrameState]:
@@ -313,7 +305,7 @@ class FakeEngine:
         nv12 = self._encode_frame(rendition.size, _encode_state(state), cached)
         if backdrop is not None:
             nv12 = put_over(nv12, backdrop)
-        return WarpedNv12(nv12, 0.0, (time.perf_counter() - began) * 1e3)
+        return WarpedNv12(nv12, {"raster": 0.0, "warp": (time.perf_counter() - began) * 1e3})
 
     def warp_batch(
         self, rendition: Rendition, frames: Sequence[tuple[FrameState, Slot]]

@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from itertools import count
+from weakref import WeakKeyDictionary
 
 from models.contract.backdrop import Backdrop
 from models.contract.frame_state import FrameState
-from models.contract.images import Nv12Image
+from models.contract.images import Nv12Image, StageTimes
 from server.protocol.states import FrameInputs
 
 _MEAN_WEIGHT = 0.05
 """Weight of the newest value in the moving mean of warp times: about one second of one viewer."""
+_NOTHING_MADE: StageTimes = {"raster": 0.0, "warp": 0.0}
+"""Stages of a frame that shows the previous image again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,27 +109,6 @@ class Frame:
         """The viewer's own clock when it sent that view."""
         return self.inputs.view.sent_at_ms if self.inputs.view else None
 
-    @classmethod
-    def warped(
-        cls,
-        inputs: FrameInputs,
-        cache: CacheView,
-        nv12: Nv12Image,
-        *,
-        fading: bool,
-        queue_ms: float,
-        raster_ms: float,
-        warp_ms: float,
-    ) -> Frame:
-        """Return the record of a frame that a device has made."""
-        stages_ms = {"queue": queue_ms, "raster": raster_ms, "warp": warp_ms}
-        return cls(inputs, cache, nv12, fading, stages_ms)
-
-    def reused(self, inputs: FrameInputs, queue_ms: float) -> Frame:
-        """Return the record of a frame that shows the image of this one, its sequence's newest."""
-        stages_ms = {"queue": queue_ms, "raster": 0.0, "warp": 0.0}
-        return Frame(inputs, self.cache, self.nv12, self.fading, stages_ms)
-
     def complete(self, requested_at: float, changed_at: float) -> None:
         """Add the stages `wait` and `hand_over` and the cache age, when the session receives it.
 
@@ -185,7 +167,45 @@ class Warping:
             self._inputs_changed()
 
 
-def mean_warp_ms(mean: float | None, frame: Frame) -> float:
-    """Return the moving mean of a device's warp times after one more frame, `Frame.warped`."""
-    newest_ms = frame.stages_ms["raster"] + frame.stages_ms["warp"]
-    return newest_ms if mean is None else mean + _MEAN_WEIGHT * (newest_ms - mean)
+class NewestFrames:
+    """The newest frame of each sequence of one device, and the mean of their warp times."""
+
+    def __init__(self) -> None:
+        self.warp_ms: float | None = None
+        """Moving mean of the warp time; None before the first warp."""
+        self._frames: WeakKeyDictionary[FrameSequence, Frame] = WeakKeyDictionary()
+
+    def add(self, sequence: FrameSequence, frame: Frame) -> Frame:
+        """Store a frame that the device has made, and return it."""
+        self._frames[sequence] = frame
+        newest_ms = frame.stages_ms["raster"] + frame.stages_ms["warp"]
+        mean_ms = newest_ms if self.warp_ms is None else self.warp_ms
+        self.warp_ms = mean_ms + _MEAN_WEIGHT * (newest_ms - mean_ms)
+        return frame
+
+    def again(
+        self, sequence: FrameSequence, inputs: FrameInputs, stages_ms: StageTimes
+    ) -> Frame | None:
+        """Return a frame of other inputs that shows the newest image of a sequence.
+
+        Args:
+            sequence: The sequence.
+            inputs: What the frame shows.
+            stages_ms: Its stages so far.
+
+        Returns:
+            None if the sequence was closed meanwhile: then nobody waits for its frame.
+        """
+        newest = self._frames.get(sequence)
+        if newest is None:
+            return None
+        stages = {**stages_ms, **_NOTHING_MADE}
+        return Frame(inputs, newest.cache, newest.nv12, newest.fading, stages)
+
+    def forget(self, sequence: FrameSequence) -> None:
+        """Drop the frame of a sequence."""
+        self._frames.pop(sequence, None)
+
+    def clear(self) -> None:
+        """Drop all frames."""
+        self._frames.clear()

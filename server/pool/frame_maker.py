@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from models.contract.backdrop import TRANSPARENT, Backdrop
-from models.contract.frame_state import FloatArray, FrameState
-from models.contract.images import Nv12Image, WarpedNv12
+from models.contract.frame_state import FrameState
+from models.contract.images import StageTimes, WarpedNv12
 from models.contract.rendition import Rendition
 from server.pool.interface import Engine, Fade, Slot
 from server.pool.mark import Mark
@@ -41,22 +39,10 @@ class FrameRequest(Generic[Key]):
     """The newest cache."""
     generation: int
     """Identifies that cache among all caches of all viewers."""
+    stages_ms: StageTimes
+    """Stages of the frame so far."""
     backdrop: Backdrop | None = None
     """What is behind the head; None for the avatar's background."""
-
-
-@dataclass(frozen=True, eq=False)
-class MadeFrame:
-    """One frame, and the time that each stage took."""
-
-    nv12: Nv12Image
-    """(3 H/2, W) uint8."""
-    fading: bool
-    """Whether the crossfade to the newest cache is still in progress."""
-    raster_ms: float
-    warp_ms: float
-    reused: bool = False
-    """Whether it is the previous frame of the sequence again, warped from the cache of that one."""
 
 
 @dataclass(eq=False)
@@ -64,9 +50,10 @@ class SequenceState:
     """State of a sequence between two frames."""
 
     fade: Fade
-    newest: MadeFrame | None = None
     state: FrameState | None = None
-    """State that the newest frame shows."""
+    """State that the newest frame shows; None before the first."""
+    fading: bool = False
+    """Whether the crossfade to its cache was still in progress then."""
     generation: int = 0
     """Cache that it was warped from."""
     warped_at: float = 0.0
@@ -75,15 +62,13 @@ class SequenceState:
         """Return the source of the warp: the newest cache, or a mix with the previous one."""
         return self.fade.follow(request.slot, request.generation, now)
 
-    def reusable(self, request: FrameRequest[Key], now: float) -> MadeFrame | None:
-        """Return the newest frame if warping again would give the same image."""
-        if self.newest is None or self.state is None:
-            return None
+    def shows(self, request: FrameRequest[Key], now: float) -> bool:
+        """Return whether warping again would give the image of the newest frame."""
         # Otherwise the next frame differs even if the states are equal.
-        changing = self.newest.fading or self.generation != request.generation
+        changing = self.fading or self.generation != request.generation
         if changing and now - self.warped_at > _REUSE_WINDOW_S:
-            return None
-        return self.newest if equal(self.state, request.state) else None
+            return False
+        return self.state is not None and self.state.same_image(request.state)
 
 
 class FrameMaker(Generic[Key]):
@@ -100,38 +85,48 @@ class FrameMaker(Generic[Key]):
     ) -> None:
         self._engine, self._mark, self._sequences = engine, mark, sequences
 
-    def make(self, request: FrameRequest[Key]) -> MadeFrame:
-        """Make a frame, or return the previous one if it would be the same.
+    def make(self, request: FrameRequest[Key]) -> WarpedNv12 | None:
+        """Make a frame.
+
+        Returns:
+            The image and all stages so far; None if the newest frame of the sequence shows the
+            same.
 
         Raises:
             RenderError: If the state cannot be rendered.
         """
         state, now = self._open(request), time.monotonic()
         # Before `source`, which advances the crossfade by a step that no frame would show.
-        if same := _as_reused(state.reusable(request, now)):
-            return same
+        if state.shows(request, now):
+            return None
         source = state.source(request, now)
         image = self._engine.warp(request.rendition, request.state, source, request.backdrop)
         return self._finish(request, state, image)
 
-    def make_batch(self, requests: Sequence[FrameRequest[Key]]) -> list[MadeFrame]:
+    def make_batch(self, requests: Sequence[FrameRequest[Key]]) -> list[WarpedNv12 | None]:
         """Make frames of different sequences of one rendition at once, all over its background.
+
+        Returns:
+            What `make` returns for each.
 
         Raises:
             RenderError: If one of the states cannot be rendered; then none is.
         """
         now = time.monotonic()
         states = [self._open(request) for request in requests]
-        made = [
-            _as_reused(state.reusable(r, now)) for state, r in zip(states, requests, strict=True)
-        ]
-        new = [index for index, frame in enumerate(made) if frame is None]
+        made: list[WarpedNv12 | None] = [None] * len(requests)
+        new = [i for i, request in enumerate(requests) if not states[i].shows(request, now)]
         if new:
             frames = [(requests[i].state, states[i].source(requests[i], now)) for i in new]
             images = self._engine.warp_batch(requests[0].rendition, frames)
             for i, image in zip(new, images, strict=True):
                 made[i] = self._finish(requests[i], states[i], image)
-        return [frame for frame in made if frame is not None]
+        return made
+
+    def fading(self, sequence: Key) -> bool:
+        """Return whether the newest frame of a sequence shows a crossfade in progress."""
+        state = self._sequences.get(sequence)
+        return state is not None and state.fading  # it may have been closed meanwhile
 
     def close(self, sequence: Key) -> None:
         """Forget a sequence, whose crossfade holds the memory of a whole cache."""
@@ -139,14 +134,14 @@ class FrameMaker(Generic[Key]):
 
     def _finish(
         self, request: FrameRequest[Key], state: SequenceState, image: WarpedNv12
-    ) -> MadeFrame:
+    ) -> WarpedNv12:
         avatar = self._engine.avatars[request.rendition.avatar_id]
         layered = request.backdrop == TRANSPARENT
         self._mark.draw_nv12(avatar, image.nv12, layered)
-        made = MadeFrame(image.nv12, state.fade.fading, image.raster_ms, image.network_ms)
-        state.newest, state.state, state.generation = made, request.state, request.generation
+        state.state, state.generation = request.state, request.generation
+        state.fading = state.fade.fading
         state.warped_at = time.monotonic()  # after the warp: others may request it now
-        return made
+        return image._replace(stages_ms={**request.stages_ms, **image.stages_ms})
 
     def _open(self, request: FrameRequest[Key]) -> SequenceState:
         """Return the state of a sequence; a new one continues the fade of the one before."""
@@ -157,27 +152,3 @@ class FrameMaker(Generic[Key]):
             fade = self._engine.open_fade(request.rendition, before.fade if before else None)
             state = self._sequences[request.sequence] = SequenceState(fade)
         return state
-
-
-def _as_reused(frame: MadeFrame | None) -> MadeFrame | None:
-    """Return a copy of a frame that is shown again, with stages of no duration."""
-    return None if frame is None else replace(frame, raster_ms=0.0, warp_ms=0.0, reused=True)
-
-
-def equal(one: FrameState, other: FrameState) -> bool:
-    """Return whether two states have equal values, also if one is from another process."""
-    return one.fov_y_rad == other.fov_y_rad and all(
-        mine is yours or (mine is not None and yours is not None and np.array_equal(mine, yours))
-        for mine, yours in zip(_arrays(one), _arrays(other), strict=True)
-    )
-
-
-def _arrays(state: FrameState) -> tuple[FloatArray | None, ...]:
-    return (
-        state.eye_position,
-        state.eye_rotation,
-        state.head_rotation,
-        state.head_translation,
-        state.expression,
-        state.vertices,
-    )

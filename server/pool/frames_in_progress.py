@@ -10,13 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from weakref import WeakKeyDictionary
 
 from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots
 from server.pool.device_memory import RemoteMemory, Send
 from server.pool.device_messages import AttachRing, FrameFailed, FrameMade, WarpFrame
-from server.pool.frame import CacheView, Frame, FrameSequence, Warping, mean_warp_ms
+from server.pool.frame import CacheView, Frame, FrameSequence, NewestFrames, Warping
 from server.pool.frame_ring import FrameRing, RingEntry, RingLayout
 from server.protocol.states import FrameInputs
 
@@ -65,8 +64,6 @@ class FramesInProgress:
     """
 
     def __init__(self, send: Send) -> None:
-        self.warp_ms: float | None = None
-        """Moving mean of the warp time; None before the first warp."""
         self._send = send
         self._ring: FrameRing | None = None
         self._layout: RingLayout | None = None
@@ -76,8 +73,12 @@ class FramesInProgress:
         self._in_ring: dict[int, PendingFrame] = {}
         """Frames in the ring by frame id."""
         self._ids = count(1)
-        self._newest: WeakKeyDictionary[FrameSequence, Frame] = WeakKeyDictionary()
-        """The newest frame of each sequence."""
+        self._newest = NewestFrames()
+
+    @property
+    def warp_ms(self) -> float | None:
+        """Moving mean of the warp time; None before the first warp."""
+        return self._newest.warp_ms
 
     @property
     def in_ring(self) -> int:
@@ -120,29 +121,21 @@ class FramesInProgress:
     def made(self, message: FrameMade) -> None:
         """Return a frame to its session."""
         frame = self._in_ring[message.frame_id]
-        inputs = frame.versions[message.version - 1]
-        queue_ms = (message.begun_at - frame.submitted_at) * 1e3
-        if message.reused:
-            # None if the sequence was closed meanwhile: then no session waits for its frame.
-            before = self._newest.get(frame.sequence)
-            found = before and before.reused(inputs, queue_ms)
-        else:
-            assert frame.cache is not None
-            found = self._newest[frame.sequence] = Frame.warped(
-                inputs,
-                frame.cache,
-                self._entry(frame).read_image(message.shape),
-                fading=message.fading,
-                queue_ms=queue_ms,
-                raster_ms=message.raster_ms,
-                warp_ms=message.warp_ms,
-            )
-            self.warp_ms = mean_warp_ms(self.warp_ms, found)
+        found = self._received(frame, message)
         self._end(frame)
         del self._in_ring[message.frame_id]
         frame.slots.lost_frames = 0
         frame.answer(found)
         self.send_waiting()
+
+    def _received(self, frame: PendingFrame, message: FrameMade) -> Frame | None:
+        inputs = frame.versions[message.version - 1]
+        if message.shape is None:
+            return self._newest.again(frame.sequence, inputs, message.stages_ms)
+        assert frame.cache is not None
+        nv12 = self._entry(frame).read_image(message.shape)
+        received = Frame(inputs, frame.cache, nv12, message.fading, dict(message.stages_ms))
+        return self._newest.add(frame.sequence, received)
 
     def failed(self, message: FrameFailed) -> None:
         """Raise the error of a frame in its session."""
@@ -155,7 +148,7 @@ class FramesInProgress:
     def close_sequence(self, sequence: FrameSequence) -> None:
         """Forget the newest frame of a sequence."""
         sequence.closed = True
-        self._newest.pop(sequence, None)
+        self._newest.forget(sequence)
 
     def process_ended(self) -> None:
         """Return None for all frames; slots whose frames repeatedly end processes have failed."""
@@ -235,6 +228,7 @@ class FramesInProgress:
                 sequence.id,
                 previous.id if previous is not None else None,
                 sequence.backdrop,
+                frame.submitted_at,
             )
         )
 

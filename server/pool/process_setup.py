@@ -1,4 +1,4 @@
-"""Set-up of every process of the pool."""
+"""Set-up of every process of the pool, and of threads that load avatars."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from multiprocessing import connection, parent_process
 
 from server import logs
 from server.logs import LogFormat
+
+_LOWEST_PRIORITY = 19
+"""Niceness, see sched(7)."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,14 @@ def set_up(settings: ProcessSettings) -> None:
     if settings.niceness:
         os.nice(settings.niceness)
     threading.Thread(target=_exit_with_parent, name="parent-watch", daemon=True).start()
+
+
+def lower_thread_priority() -> None:
+    """Give this thread the lowest priority until it ends, so that it delays no frames.
+
+    Not the process: it may not raise its priority again. Linux has a priority for each thread.
+    """
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
 
 
 def _exit_with_parent() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.contract.avatar_info import AvatarInfo
-from models.contract.frame_state import FrameState
+from models.contract.frame_state import FrameState, default_state
 from models.contract.images import Nv12Image
 from models.contract.rendition import Rendition
 from server.pool.interface import Engine
@@ -87,7 +87,7 @@ class BenchmarkRun:
         image = self._engine.warp(self._rendition, state, self._memory.slot(0))
         thread_s = time.thread_time() - thread_began
         elapsed_s = time.perf_counter() - began
-        locked_s = max(0.0, thread_s - image.raster_ms / 1e3)
+        locked_s = max(0.0, thread_s - image.stages_ms["raster"] / 1e3)
         self._times.append(WarpTimes(elapsed_s, thread_s, locked_s))
         self._images = [*self._images[1 - _IMAGES :], image.nv12]
 
@@ -103,15 +103,8 @@ class BenchmarkRun:
 def swaying(avatar: AvatarInfo, phase_rad: float) -> FrameState:
     """Return a neutral face, seen by a viewer who moves from side to side."""
     x, y, z = avatar.eye_position
-    return FrameState(
-        head_rotation=np.array([0, 0, 0, 1], np.float32),
-        head_translation=np.zeros(3, np.float32),
-        expression=np.zeros(len(avatar.expression_names), np.float32),
-        vertices=None,
-        eye_rotation=np.array([0, 0, 0, 1], np.float32),
-        eye_position=np.array([x + _VIEWER_SWAY_M * np.sin(phase_rad), y, z], np.float32),
-        fov_y_rad=avatar.fov_y_rad,
-    )
+    eye_position = np.array([x + _VIEWER_SWAY_M * np.sin(phase_rad), y, z], np.float32)
+    return replace(default_state(avatar), eye_position=eye_position)
 
 
 def _lower_quartile(values: list[float]) -> float:

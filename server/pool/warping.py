@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +16,11 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from models.contract.avatar_info import AvatarInfo
+from models.contract.images import StageTimes
 from models.contract.rendition import Rendition
 from server.errors import RenderError
 from server.pool.cache_slots import CacheSlots
-from server.pool.frame import CacheView, Frame, FrameSequence, Warping, mean_warp_ms
+from server.pool.frame import CacheView, Frame, FrameSequence, NewestFrames, Warping
 from server.pool.frame_maker import FrameMaker, FrameRequest
 from server.pool.interface import (
     DeviceMemory,
@@ -33,13 +32,12 @@ from server.pool.interface import (
 )
 from server.pool.jobs import SlotHandle
 from server.pool.mark import Mark
+from server.pool.process_setup import lower_thread_priority
 from server.pool.slot_layout import SLOT_COUNT
 from server.pool.warp_benchmark import BenchmarkRun, WarpBenchmark
 from server.protocol.states import FrameInputs
 
 logger = logging.getLogger(__name__)
-
-_LOADING_NICENESS = 19  # the lowest priority of Linux (sched(7))
 
 
 class ThreadMemory:
@@ -87,16 +85,13 @@ class WarpThread:
         mark: Mark,
     ) -> None:
         self.device = device
-        self.warp_ms: float | None = None
-        """See `WarpBackend`."""
         self._factory = factory
         self._failed = failed
         self._mark = mark
         self._broken = False
         self._engine: Engine | None = None
         self._maker: FrameMaker[FrameSequence] | None = None
-        self._newest: WeakKeyDictionary[FrameSequence, Frame] = WeakKeyDictionary()
-        """The newest frame of each sequence."""
+        self._newest = NewestFrames()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"warp-{device}")
 
     @property
@@ -104,6 +99,11 @@ class WarpThread:
         """The engine; requires `build`."""
         assert self._engine is not None
         return self._engine
+
+    @property
+    def warp_ms(self) -> float | None:
+        """See `WarpBackend`."""
+        return self._newest.warp_ms
 
     @property
     def avatars(self) -> Mapping[str, AvatarInfo]:
@@ -144,9 +144,7 @@ class WarpThread:
         """
 
         def load() -> LoadedAvatar:
-            # The priority of this thread only (Linux), which ends afterwards: a process may not
-            # raise its priority again.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADING_NICENESS)
+            lower_thread_priority()
             return self.engine.load(folder)
 
         executor = ThreadPoolExecutor(1, thread_name_prefix=f"load-{self.device}")
@@ -198,7 +196,7 @@ class WarpThread:
     def close_sequence(self, sequence: FrameSequence) -> None:
         """See `WarpBackend`. Otherwise the state would be dropped at garbage collection."""
         sequence.closed = True
-        self._newest.pop(sequence, None)
+        self._newest.forget(sequence)
         if self._maker is not None:
             self._maker.close(sequence)
 
@@ -221,13 +219,13 @@ class WarpThread:
         loop: asyncio.AbstractEventLoop,
         submitted_at: float,
     ) -> Frame | None:
-        queue_ms = (time.perf_counter() - submitted_at) * 1e3
+        stages_ms = {"queue": (time.perf_counter() - submitted_at) * 1e3}
         try:
             # Pinned here and not at `submit`, for the newest cache when the warp runs.
             with slots.reading() as cache:
                 if cache is None or slots.closed or sequence.closed or self._broken:
                     return None
-                return self._next_frame(slots, sequence, cache, sample(), queue_ms)
+                return self._next_frame(slots, sequence, cache, sample(), stages_ms)
         except RenderError:
             raise
         except Exception as exc:
@@ -260,7 +258,7 @@ class WarpThread:
         sequence: FrameSequence,
         cache: CacheView,
         inputs: FrameInputs,
-        queue_ms: float,
+        stages_ms: StageTimes,
     ) -> Frame | None:
         assert self._maker is not None
         previous, sequence.previous = sequence.previous, None
@@ -271,21 +269,12 @@ class WarpThread:
             inputs.state,
             slots.memory.slot(cache.slot),
             slots.unique_generation(cache),
+            stages_ms,
             sequence.backdrop,
         )
         made = self._maker.make(request)
-        if made.reused:
-            # None if the sequence was closed meanwhile, and nobody waits for its frame.
-            before = self._newest.get(sequence)
-            return before and before.reused(inputs, queue_ms)
-        frame = self._newest[sequence] = Frame.warped(
-            inputs,
-            cache,
-            made.nv12,
-            fading=made.fading,
-            queue_ms=queue_ms,
-            raster_ms=made.raster_ms,
-            warp_ms=made.warp_ms,
-        )
-        self.warp_ms = mean_warp_ms(self.warp_ms, frame)
-        return frame
+        if made is None:
+            return self._newest.again(sequence, inputs, stages_ms)
+        fading = self._maker.fading(sequence)
+        frame = Frame(inputs, cache, made.nv12, fading, dict(made.stages_ms))
+        return self._newest.add(sequence, frame)

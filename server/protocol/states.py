@@ -6,12 +6,10 @@ The newest value wins: each object is replaced as a whole and never changed in p
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from models.contract.avatar_info import AvatarInfo
-from models.contract.frame_state import FloatArray, FrameState
+from models.contract.frame_state import FloatArray, FrameState, default_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,34 +29,6 @@ class MeshState:
     """(E,) coefficients in the avatar's order."""
     vertices: FloatArray | None = None
     """(V, 3) posed in head space; replaces `expression` where given."""
-
-    def sharing(self, previous: MeshState | None) -> MeshState:
-        """Return this mesh frame with the arrays of the previous one, if both show the same face.
-
-        Identical arrays show that nothing has moved (`FrameState.same_image`): no new cache is
-        made, and the image is refined.
-        """
-        if previous is None or not self._same_face(previous):
-            return self
-        return replace(
-            self,
-            head_rotation=previous.head_rotation,
-            head_translation=previous.head_translation,
-            expression=previous.expression,
-            vertices=previous.vertices,
-        )
-
-    def _same_face(self, other: MeshState) -> bool:
-        if self.vertices is None or other.vertices is None:
-            same = self.vertices is other.vertices
-        else:
-            same = np.array_equal(self.vertices, other.vertices)
-        return (
-            same
-            and np.array_equal(self.head_rotation, other.head_rotation)
-            and np.array_equal(self.head_translation, other.head_translation)
-            and np.array_equal(self.expression, other.expression)
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,25 +63,26 @@ class FrameInputs:
 
 def neutral_mesh(avatar: AvatarInfo) -> MeshState:
     """Return the neutral face at the origin, which is shown before anything was published."""
+    neutral = default_state(avatar)
     return MeshState(
         seq=0,
         captured_at_ms=None,
         received_at=time.monotonic(),
-        head_rotation=np.array([0.0, 0.0, 0.0, 1.0], np.float32),
-        head_translation=np.zeros(3, np.float32),
-        expression=np.zeros(len(avatar.expression_names), np.float32),
+        head_rotation=neutral.head_rotation,
+        head_translation=neutral.head_translation,
+        expression=neutral.expression,
     )
 
 
 def frame_state(avatar: AvatarInfo, mesh: MeshState, view: ViewState | None) -> FrameState:
     """Combine a mesh frame and a view; without a view, the avatar's default one is used."""
-    fov_y_rad = view.fov_y_rad if view else None
+    camera = view or default_state(avatar)
     return FrameState(
         head_rotation=mesh.head_rotation,
         head_translation=mesh.head_translation,
         expression=mesh.expression,
         vertices=mesh.vertices,
-        eye_rotation=view.eye_rotation if view else np.array([0, 0, 0, 1], np.float32),
-        eye_position=view.eye_position if view else np.array(avatar.eye_position, np.float32),
-        fov_y_rad=avatar.fov_y_rad if fov_y_rad is None else fov_y_rad,
+        eye_rotation=camera.eye_rotation,
+        eye_position=camera.eye_position,
+        fov_y_rad=avatar.fov_y_rad if camera.fov_y_rad is None else camera.fov_y_rad,
     )

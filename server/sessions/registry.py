@@ -16,7 +16,7 @@ from server.auth.grants import Grant
 from server.errors import NotReadyError, SessionNotFoundError, TelewarpError
 from server.pool.pool import RenderPool
 from server.sessions.peer import Peer
-from server.sessions.session import Session
+from server.sessions.session import Session, SharedParts, ViewerRequest
 from server.sessions.statistics import FrameMetrics
 from server.sessions.stills import Stills
 from server.sessions.view_sharing import ViewGroups
@@ -52,11 +52,9 @@ class Sessions:
     ) -> None:
         self.metrics = FrameMetrics()
         """Metrics of all sessions since the start."""
-        self._pool = pool
+        self._shared = SharedParts(pool, fps, self.metrics, stills)
         self._streams = streams
-        self._fps = fps
         self._admission = admission
-        self._stills = stills
         self._sessions: dict[str, Session] = {}
         self._permits: dict[str, AdmissionPermit] = {}
         """Permits by session id."""
@@ -98,7 +96,7 @@ class Sessions:
         # Before any allocation, so that a refused viewer costs little.
         permit = self._admit(viewer, ticket)
         try:
-            session = self._make(stream, viewer, backdrop, display_px)
+            session = self._make(stream, ViewerRequest(viewer, backdrop, display_px))
         except BaseException:
             self._admission.release(permit, connected=False)
             raise
@@ -116,32 +114,19 @@ class Sessions:
 
     def _admit(self, viewer: Grant, ticket: str | None) -> AdmissionPermit:
         try:
-            if self._pool.failing:
-                raise NotReadyError(self._pool.reason or "no worker is ready")
+            if self._shared.pool.failing:
+                raise NotReadyError(self._shared.pool.reason or "no worker is ready")
             return self._admission.admit(viewer, ticket)
         except TelewarpError:
             self.metrics.refused()
             raise
 
-    def _make(
-        self, stream: Stream, viewer: Grant, backdrop: Backdrop | None, display_px: int
-    ) -> Session:
+    def _make(self, stream: Stream, request: ViewerRequest) -> Session:
         session_id = secrets.token_urlsafe(16)
         if stream not in self._groups:
-            self._groups[stream] = ViewGroups(self._pool)
-        return Session(
-            session_id,
-            stream,
-            self._pool,
-            self._groups[stream],
-            self._fps,
-            self._end,
-            viewer,
-            self.metrics,
-            self._stills,
-            backdrop,
-            display_px,
-        )
+            self._groups[stream] = ViewGroups(self._shared.pool)
+        groups = self._groups[stream]
+        return Session(session_id, stream, groups, request, self._shared, self._end)
 
     def get(self, session_id: str) -> Session:
         """Return a session.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from models.contract.avatar_info import AvatarInfo
@@ -36,42 +37,57 @@ from server.streams.streams import Stream
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class SharedParts:
+    """What all sessions of a server use."""
+
+    pool: RenderPool
+    """Renders the frames."""
+    fps: float
+    """Maximum number of frames per second and session."""
+    metrics: FrameMetrics
+    stills: Stills | None
+    """Renders refined stills; None for none."""
+
+
+@dataclass(frozen=True)
+class ViewerRequest:
+    """Who wants to watch, and how."""
+
+    viewer: Grant
+    """The viewer's identity and scopes."""
+    backdrop: Backdrop | None = None
+    """What is behind the head; None for the avatar's background. Stills are of that background, so
+    a session with another one has none."""
+    display_px: int = 0
+    """Rows of the frame on the viewer's screen, which decide the size of the frames; 0: unknown."""
+
+
 class Session:
     """One viewer of one stream: its state, its membership in a view group and its frames.
 
     Args:
         session_id: Identifies the session in URLs; anyone who has it may end the session.
         stream: The stream to show.
-        pool: Renders the frames.
         groups: The view groups of the stream.
-        fps: Maximum number of frames per second.
+        request: What the viewer asked for.
+        shared: What all sessions use.
         ended: Called by `end`.
-        viewer: The viewer's identity and scopes.
-        metrics: Shared by all sessions.
-        stills: Renders refined stills; None for none.
-        backdrop: What is behind the head; None for the avatar's background. Stills are of that
-            background, so a session with another one has none.
-        display_px: Rows of the frame on the viewer's screen, which decide the size of the frames;
-            0: unknown.
     """
 
     def __init__(
         self,
         session_id: str,
         stream: Stream,
-        pool: RenderPool,
         groups: ViewGroups,
-        fps: float,
+        request: ViewerRequest,
+        shared: SharedParts,
         ended: Callable[[Session], object],
-        viewer: Grant,
-        metrics: FrameMetrics,
-        stills: Stills | None = None,
-        backdrop: Backdrop | None = None,
-        display_px: int = 0,
     ) -> None:
+        pool, metrics, backdrop = shared.pool, shared.metrics, request.backdrop
         self.id = session_id
         self.stream = stream
-        self.viewer = viewer
+        self.viewer = request.viewer
         self.peer: Peer | None = None
         self.ended_because: str | None = None
         """Reason of the end for the viewer, if there is one."""
@@ -81,15 +97,19 @@ class Session:
         """Target of the encoder, bits per second; None until the transport sets it."""
         self.network: NetworkFigures | None = None
         """As the viewer has reported last; None for one that does not report."""
-        self.max_fps = fps
-        self._pacing = FramePacing(fps)
+        self.max_fps = shared.fps
+        self._pacing = FramePacing(shared.fps)
         self._ended = ended
         # First, as the default view decides which group is joined.
         self._viewer_state = ViewerState(stream, self._on_change)
         try:
             view = self._viewer_state.sample().state
             self._frame_size = FrameSize(
-                pool.sizes(self.avatar), self.avatar.resolution, display_px, fps, self._on_size
+                pool.sizes(self.avatar),
+                self.avatar.resolution,
+                request.display_px,
+                shared.fps,
+                self._on_size,
             )
             shown = Rendition(self.avatar.id, self._frame_size.size)
             self._membership = GroupMembership(
@@ -100,17 +120,7 @@ class Session:
             raise
         self._statistics = SessionStatistics(metrics)
         self._metrics = metrics
-        self._refinement = (
-            None
-            if stills is None or backdrop is not None
-            else Refinement(
-                self.avatar,
-                lambda: self.size,
-                stills,
-                self._on_still,
-                self._note_failed_still,
-            )
-        )
+        self._refinement = self._refine(shared.stills) if backdrop is None else None
         self._frames = FrameLoop(
             pool,
             self._viewer_state,
@@ -299,6 +309,13 @@ class Session:
             if self._refinement is not None:
                 steps.callback(self._refinement.close)
             steps.callback(self.stream.on_deleted.remove, self._on_stream_deleted)
+
+    def _refine(self, stills: Stills | None) -> Refinement | None:
+        if stills is None:
+            return None
+        return Refinement(
+            self.avatar, lambda: self.size, stills, self._on_still, self._note_failed_still
+        )
 
     def _on_stream_deleted(self) -> None:
         reason = self.stream.deleted_because

@@ -163,6 +163,8 @@ class GroupMembership:
         self._candidate_since = 0.0
         self._split_after = float("-inf")
         """When a split may be tried again after one that failed."""
+        self._split_failed = False
+        """Whether the last attempt to leave a group whose view is another one has failed."""
 
     @property
     def slots(self) -> CacheSlots:
@@ -200,9 +202,19 @@ class GroupMembership:
 
     @property
     def must_move(self) -> bool:
-        """Whether `update` would move to caches of another size."""
+        """Whether `update` is due without a change: for another size, or to repeat a split."""
+        return self._must_resize or (
+            self._split_failed and self._transition is None and self._may_split
+        )
+
+    @property
+    def _must_resize(self) -> bool:
         moved = self._group.slots.rendition == self._rendition
-        return not moved and self._transition is None and time.monotonic() >= self._split_after
+        return not moved and self._transition is None and self._may_split
+
+    @property
+    def _may_split(self) -> bool:
+        return time.monotonic() >= self._split_after
 
     def update(self, view: FrameState, has_own_mesh: bool) -> None:
         """Split from the group, join another one or continue a transition, as the view requires.
@@ -217,15 +229,17 @@ class GroupMembership:
         """
         if self._transition is not None:
             self._continue_transition(self._transition, view, has_own_mesh)
-        elif self.must_move:
+        elif self._must_resize:
             self._change_size(view, has_own_mesh)
         elif self.viewers > 1:
             # With a wider tolerance than for a join, because a viewer at the limit would split and
             # join repeatedly.
             far = has_own_mesh or not _similar(view, self._group.view, FAR)
-            if far and time.monotonic() >= self._split_after:
+            self._split_failed = self._split_failed and far
+            if far and self._may_split:
                 self._split(view, has_own_mesh)
         else:
+            self._split_failed = False
             self._group.view, self._group.has_own_mesh = view, has_own_mesh
             self._consider_join(view, has_own_mesh)
 
@@ -239,7 +253,9 @@ class GroupMembership:
     def _split(self, view: FrameState, has_own_mesh: bool) -> None:
         """Leave the group for a new one, and warp from the old caches until it has its own."""
         left = self._group
+        self._split_failed = True
         self._move_to(self._open(view, has_own_mesh))
+        self._split_failed = False
         self.sequence.previous = self._sequences[left]
 
     def _change_size(self, view: FrameState, has_own_mesh: bool) -> None:

@@ -93,8 +93,8 @@ class ViewerState:
         if own is not None and mesh.seq <= own.seq and self.has_own_mesh():
             self.counters.meshes_dropped += 1
             return False
-        self._own_mesh = mesh.sharing(own)
-        self._note_head(self._own_mesh)
+        self._own_mesh = mesh
+        self._note_head(mesh)
         self.counters.meshes += 1
         # One timer for all mesh frames: it checks the age of the newest when it ends.
         if self._own_mesh_timer is None:

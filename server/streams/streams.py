@@ -149,7 +149,7 @@ class Stream:
         return True
 
     def _show(self, mesh: MeshState) -> None:
-        self.newest = mesh.sharing(self.newest)
+        self.newest = mesh
         # A copy, because a watcher may leave while it is called.
         for watcher in tuple(self.watchers):
             watcher()

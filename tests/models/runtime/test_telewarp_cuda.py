@@ -16,9 +16,10 @@ from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.head import HeadError
 from models.kernels.nv12 import rgb_to_nv12
 from models.runtime import telewarp_cuda, telewarp_torch
+from models.runtime.build_runtime import gpu_runtime
 from models.runtime.crossfade import Crossfade
 from models.runtime.deferred_crossfade import DeferredCrossfade
-from models.runtime.renderer import CachedRenderer, gpu_runtime
+from models.runtime.renderer import CachedRenderer
 from models.runtime.telewarp_cpu import TelewarpCpuRuntime
 from models.runtime.telewarp_cuda import KernelError, TelewarpCudaRuntime
 from models.runtime.telewarp_torch import TelewarpTorchRuntime

@@ -30,6 +30,7 @@ from server.sessions.registry import Sessions
 from server.sessions.session import Session
 from server.sessions.viewer_channel import frame_event
 from server.streams.streams import Stream, Streams
+from tests.server.sessions.fake_server import settled
 
 JOIN_S = 0.05
 STEP = 2 / 255
@@ -207,6 +208,27 @@ async def test_a_viewer_without_memory_for_its_own_caches_keeps_its_video_and_sp
         await server.sessions.close(leaves.id)
         assert not server.sessions.list()[0].closed
     assert server.admission.admitted == 0
+
+
+async def test_a_split_that_failed_is_repeated_although_nothing_moves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(view_sharing_module, "SPLIT_RETRY_S", 0.3)
+    async with running_server() as server:
+        stays, leaves = await server.open(), await server.open()
+        await asyncio.gather(stays.next_frame(), leaves.next_frame())
+        open_slots = server.pool.open_slots
+
+        def without_memory(avatar_id: str, size: int) -> CacheSlots:
+            raise PoolBusyError("no shared memory for 32.5 MB more")
+
+        monkeypatch.setattr(server.pool, "open_slots", without_memory)
+        leaves.set_view(view(1, x=0.5))
+        await settled(leaves)
+        assert leaves.slots is stays.slots
+        assert leaves.stats()["failed_splits"] >= 1
+        monkeypatch.setattr(server.pool, "open_slots", open_slots)
+        await frames_until_split(leaves, stays)
 
 
 async def test_a_viewer_who_returns_joins_again_without_missing_a_frame() -> None:

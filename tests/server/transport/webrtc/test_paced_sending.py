@@ -25,13 +25,17 @@ class ReportingViewer(Viewer):
     Args:
         http: Client of the server.
         delay_s: Delay that is added to a packet, seconds, by the number of packets before it.
+        codec: The only codec that it accepts; None for any.
     """
 
-    def __init__(self, http: httpx2.AsyncClient, delay_s: Callable[[int], float]) -> None:
+    def __init__(
+        self, http: httpx2.AsyncClient, delay_s: Callable[[int], float], codec: str | None = None
+    ) -> None:
         enable_transport_numbers()
-        super().__init__(http)
+        super().__init__(http, codec)
         self._delay_s = delay_s
-        self._arrived: dict[int, float] = {}
+        self._seen = 0
+        """Number of packets reported on."""
         self._reporting: asyncio.Task[None] | None = None
 
     async def join(self, stream: str) -> httpx2.Response:
@@ -59,20 +63,20 @@ class ReportingViewer(Viewer):
         return [packet.extensions.transport_sequence_number or 0 for packet in self.packets]
 
     async def _report(self) -> None:
-        loop, seen = asyncio.get_running_loop(), 0
         while True:
             await asyncio.sleep(_REPORT_S)
-            fresh: list[RtpPacket] = self.packets[seen:]
-            if not fresh:
-                continue
-            numbers = [packet.extensions.transport_sequence_number for packet in fresh]
-            if numbers[0] is None:
-                continue
-            arrivals: list[float | None] = [
-                loop.time() + self._delay_s(seen + i) for i in range(len(fresh))
-            ]
-            seen += len(fresh)
-            await self.send_rtcp(rtcp(report_of(numbers[0], arrivals)))
+            await self.report()
+
+    async def report(self) -> None:
+        """Report on the packets since the last report, if there are any."""
+        now, seen = asyncio.get_running_loop().time(), self._seen
+        fresh: list[RtpPacket] = self.packets[seen:]
+        numbers = [packet.extensions.transport_sequence_number for packet in fresh]
+        if not numbers or numbers[0] is None:
+            return
+        arrivals: list[float | None] = [now + self._delay_s(seen + i) for i in range(len(fresh))]
+        self._seen += len(fresh)
+        await self.send_rtcp(rtcp(report_of(numbers[0], arrivals)))
 
 
 def _with_reports(sdp: str) -> str:
