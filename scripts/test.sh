@@ -29,6 +29,8 @@ ensure_tracker
 
 # One thread per process: the tests start servers and workers, which would compete for the cores.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+# Without bytecode every program that a test starts would compile the modules of the project again.
+unset PYTHONDONTWRITEBYTECODE
 
 step() { echo "== $*" >&2; "$@"; }
 
