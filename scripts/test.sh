@@ -49,8 +49,8 @@ fi
 
 # Type checks and the tests that need no quiet machine share the cores; the others measure time and run alone. The
 # longest files come first, and one process runs all tests with a browser (tests/conftest.py). xdist would reorder the
-# files by their number of tests. The checks only use what the tests leave. Three processes were 45 s
-# faster than two, but in each of three runs one or two tests failed beside others.
+# files by their number of tests. The checks, and the third process, only use what the others leave: three processes of
+# equal priority were 45 s faster than two, but in each of three runs one or two tests failed beside others.
 # Every part runs to its end, and the failures are listed last, where a truncated log still shows them.
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
@@ -62,7 +62,7 @@ step .venv/bin/python -c '
 from models.avatar.folder import SHIPPED, load_avatar
 from models.runtime.renderer import CachedRenderer
 CachedRenderer(load_avatar(SHIPPED / "default"), "cpu", 1).warm_up()'
-step .venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m parallel | tee "$logs/parallel" || parallel_failed=1
+step .venv/bin/python -m pytest -n 3 --no-loadscope-reorder -m parallel | tee "$logs/parallel" || parallel_failed=1
 wait "$checks" || failed+=("type checks or checks of the client")
 cat "$logs/checks"
 # Beside others a test may get too little processor time. What failed there has to pass alone, and is named at the end.
