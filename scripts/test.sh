@@ -47,10 +47,11 @@ if [ $# -gt 0 ]; then
   exit
 fi
 
-# Type checks and the tests that need no quiet machine share the cores; the others measure time and run alone. The
-# longest files come first, and one process runs all tests with a browser (tests/conftest.py). xdist would reorder the
-# files by their number of tests. The checks, and the third process, only use what the others leave: three processes of
-# equal priority were 45 s faster than two, but in each of three runs one or two tests failed beside others.
+# Type checks and the tests that need no quiet machine share the cores. The others measure time: those that mostly wait
+# run in pairs, the rest alone. The longest files come first, and one process runs all tests with a browser
+# (tests/conftest.py). xdist would reorder the files by their number of tests. The checks, and the third process, only
+# use what the others leave: three processes of equal priority were 45 s faster than two, but in each of three runs one
+# or two tests failed beside others.
 # Every part runs to its end, and the failures are listed last, where a truncated log still shows them.
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
@@ -71,7 +72,9 @@ if [ -n "${parallel_failed:-}" ]; then
   mapfile -t unstable < <(grep -E '^(FAILED|ERROR) ' "$logs/parallel")
   step .venv/bin/python -m pytest -m parallel --last-failed --last-failed-no-failures none | tee "$logs/again" || failed+=("parallel tests")
 fi
-step .venv/bin/python -m pytest -m "not parallel" | tee "$logs/serial" || failed+=("serial tests")
+step .venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not parallel and paired" | tee "$logs/paired" ||
+  failed+=("paired tests")
+step .venv/bin/python -m pytest -m "not parallel and not paired" | tee "$logs/serial" || failed+=("serial tests")
 [ ${#unstable[@]} = 0 ] || printf 'failed beside other tests: %s\n' "${unstable[@]}" >&2
 [ ${#failed[@]} = 0 ] && exit
 printf 'failed: %s\n' "${failed[@]}" >&2

@@ -1,4 +1,4 @@
-"""Marks the tests that may run beside others, which `scripts/test.sh` shares among the cores."""
+"""Divides the tests into those that run beside others, in pairs, and alone: `scripts/test.sh`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ SERIAL = (
 )
 """Paths of tests that measure times or rates, or load the machine so much that others fail. Single
 tests of other files, which measure a time, have the mark `alone`."""
+
+PAIRED = (
+    "tests/server/admission/",
+    "tests/server/http/",
+    "tests/server/network/test_connections.py",
+    "tests/server/pool/",
+    "tests/server/sessions/",
+    "tests/server/test_faults.py",
+    "tests/server/transport/",
+)
+"""Where those of them that measure a time wait for four fifths of it: two run at once."""
 
 BROWSER = "tests/browser"
 COMPUTING = "tests/models"
@@ -87,22 +98,33 @@ def pytest_configure() -> None:
         os.nice(BACKGROUND_NICENESS)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import all files, which takes ten seconds, for the few that hold tests run alone."""
+    if collection_path.is_dir() or "not parallel" not in config.option.markexpr:
+        return None
+    if _path(collection_path).startswith(SERIAL) or "mark.alone" in collection_path.read_text():
+        return None
+    return True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by their path, so that a new file needs nothing, and order them."""
     for item in items:
-        alone = item.get_closest_marker("alone") is not None
-        if not alone and not _path(item).startswith(SERIAL):
+        path = _path(item.path)
+        if item.get_closest_marker("alone") is None and not path.startswith(SERIAL):
             item.add_marker(pytest.mark.parallel)
+        elif path.startswith(PAIRED):
+            item.add_marker(pytest.mark.paired)
     items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> int:
-    path = _path(item)
+    path = _path(item.path)
     return next((rank for rank, part in enumerate(LONGEST) if path.startswith(part)), len(LONGEST))
 
 
-def _path(item: pytest.Item) -> str:
-    return item.path.relative_to(ROOT).as_posix()
+def _path(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
 
 
 @pytest.fixture(scope="session")
