@@ -36,9 +36,10 @@ CHROMIUM_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-FAKE_ENGINE = ("-m", "tests.server.network.fake_server")
+FAKE_ENGINE = ("-m", "tests.server.network.fake_server", "--fps", "15")
 """Program of a server whose frames are flat greys, for pages whose images do not matter: it is
-ready within a second or two, a real one within 10 to 35 s beside other tests."""
+ready within a second or two, a real one within 10 to 35 s beside other tests. A page that shows
+60 frames a second takes twice the processor time."""
 DESKTOP = {"width": 1280, "height": 800}
 _READY_S = 100.0
 """The first start compiles the kernels."""
@@ -142,6 +143,21 @@ def server(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) ->
     """A server with default settings, except for the session limit: the machine is shared."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
     server = Server(warm_python, log, "--max-sessions", "8")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def fake_server(
+    tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython
+) -> Iterator[Server]:
+    """A server with the fake engine, for tests that do not look at its images."""
+    log = tmp_path_factory.mktemp("fake-server") / "log.txt"
+    server = Server(warm_python, log, "--max-sessions", "8")
+    server.program = FAKE_ENGINE
     try:
         server.start()
         yield server
