@@ -20,7 +20,7 @@ from playwright.sync_api import BrowserContext, Page, ViewportSize, expect, sync
 
 from scripts.benchmarking.fake_camera import camera_flags, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server, leave
 from tests.browser.test_call import FPS, PREVIEW
 
 pytestmark = pytest.mark.skipif(
@@ -78,9 +78,9 @@ def speaking_browser(server: Server, folder: Path) -> Iterator[BrowserContext]:
             bypass_csp=True,
         )
         yield context
+        leave(*context.pages)
         browser.close()
-    # The sessions of a browser that was closed end when their connections time out. Other tests
-    # count sessions of the same server.
+    # Other tests count sessions of the same server.
     deadline = time.monotonic() + 20
     while server.call("/v1/sessions").json and time.monotonic() < deadline:
         time.sleep(0.1)
