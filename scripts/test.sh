@@ -39,6 +39,23 @@ static_checks() {
   step scripts/check_client.sh
 }
 
+# Compiles what a render needs and what the studio needs side by side: 26 s and 17 s of processor time.
+compile_kernels() {
+  .venv/bin/python -c '
+from models.avatar.folder import SHIPPED, load_avatar
+from models.runtime.renderer import CachedRenderer
+CachedRenderer(load_avatar(SHIPPED / "default"), "cpu", 1).warm_up()' &
+  local renderer=$!
+  .venv/bin/python -c '
+from models.avatar.folder import SHIPPED, load_avatar
+from models.contract.frame_state import neutral_state
+from models.studio.studio import load_studio
+avatar = load_avatar(SHIPPED / "default").manifest
+studio = load_studio(SHIPPED / "default" / "head.npz", 64, texture_size=64)
+studio.render(neutral_state(len(avatar.expression_names), avatar.eye_position, avatar.fov_y_rad))'
+  wait "$renderer"
+}
+
 step .venv/bin/ruff check .
 step .venv/bin/ruff format --check .
 if [ $# -gt 0 ]; then
@@ -59,10 +76,7 @@ trap 'rm -rf "$logs"' EXIT
 checks=$!
 failed=()
 # Otherwise the first servers and tests would all compile them at once, each for itself.
-step .venv/bin/python -c '
-from models.avatar.folder import SHIPPED, load_avatar
-from models.runtime.renderer import CachedRenderer
-CachedRenderer(load_avatar(SHIPPED / "default"), "cpu", 1).warm_up()'
+step compile_kernels
 step .venv/bin/python -m pytest -n 3 --no-loadscope-reorder -m parallel | tee "$logs/parallel" || parallel_failed=1
 wait "$checks" || failed+=("type checks or checks of the client")
 cat "$logs/checks"
