@@ -193,7 +193,7 @@ def browser() -> Iterator[Browser]:
 def leave(*pages: Page) -> None:
     """Let pages end their sessions; those of a closed browser end only when they time out."""
     for page in pages:
-        page.goto("about:blank")
+        page.close()
 
 
 OpenPage = Callable[..., Page]
