@@ -1,13 +1,15 @@
-"""Marks the tests that may run beside others, which `scripts/test.sh` shares among the cores."""
+"""Divides the tests into those that run beside others, in pairs, and alone: `scripts/test.sh`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 from tests.warm_python import WarmPython
 
@@ -29,53 +31,100 @@ SERIAL = (
 """Paths of tests that measure times or rates, or load the machine so much that others fail. Single
 tests of other files, which measure a time, have the mark `alone`."""
 
+PAIRED = (
+    "tests/server/admission/",
+    "tests/server/http/",
+    "tests/server/network/test_connections.py",
+    "tests/server/pool/",
+    "tests/server/sessions/",
+    "tests/server/test_faults.py",
+    "tests/server/transport/",
+)
+"""Where those of them that measure a time wait for four fifths of it: two run at once."""
+
 BROWSER = "tests/browser"
+COMPUTING = "tests/models"
+"""Tests that compute and wait for nothing: their speed has no effect on their results."""
 
 LONGEST = (
-    "tests/models/runtime/",
     f"{BROWSER}/",
-    "tests/models/studio/",
     "tests/scripts/test_importing",
     "tests/scripts/test_m",
     "tests/server/cluster/",
+    "tests/models/runtime/",
+    "tests/models/studio/",
 )
-"""Paths of the tests that take longest. They start first, so that both cores end together; before
-all others those that compile the kernels, for which a program that a test starts has no time."""
+"""Paths of the tests that take longest. They start first, so that all processes end together."""
+
+BACKGROUND_WORKER = "gw2"
+"""The process of xdist that runs only tests of `COMPUTING`."""
+BACKGROUND_NICENESS = 10
 
 
-class OneBrowser(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+class SharedCores(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
     """Gives each process whole files of tests, and all files that drive a browser to one process.
 
     Two browsers, which render in software, and their two servers want more than two cores; pages
     then take longer for everything than users and tests wait.
+
+    Two processes wait for servers and pages a third of their time. A third one, of low priority,
+    computes meanwhile and does not delay them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
         return BROWSER if file.startswith(f"{BROWSER}/") else file
 
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        background = node.gateway.id == BACKGROUND_WORKER
+        suitable = (each for each in self.workqueue if each.startswith(COMPUTING) == background)
+        scope = next(suitable, None)
+        if scope is not None:
+            self.workqueue.move_to_end(scope, last=False)
+        elif background:
+            node.shutdown()
+            return
+        super()._assign_work_unit(node)
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneBrowser:
-    """See `OneBrowser`; used by `pytest -n`."""
-    return OneBrowser(config, log)
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedCores:
+    """See `SharedCores`; used by `pytest -n`."""
+    return SharedCores(config, log)
+
+
+def pytest_configure() -> None:
+    """Lower the priority of the process in the background."""
+    if os.environ.get("PYTEST_XDIST_WORKER") == BACKGROUND_WORKER:
+        os.nice(BACKGROUND_NICENESS)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import all files, which takes ten seconds, for the few that hold tests run alone."""
+    if collection_path.is_dir() or "not parallel" not in config.option.markexpr:
+        return None
+    if _path(collection_path).startswith(SERIAL) or "mark.alone" in collection_path.read_text():
+        return None
+    return True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by their path, so that a new file needs nothing, and order them."""
     for item in items:
-        alone = item.get_closest_marker("alone") is not None
-        if not alone and not _path(item).startswith(SERIAL):
+        path = _path(item.path)
+        if item.get_closest_marker("alone") is None and not path.startswith(SERIAL):
             item.add_marker(pytest.mark.parallel)
+        elif path.startswith(PAIRED):
+            item.add_marker(pytest.mark.paired)
     items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> int:
-    path = _path(item)
+    path = _path(item.path)
     return next((rank for rank, part in enumerate(LONGEST) if path.startswith(part)), len(LONGEST))
 
 
-def _path(item: pytest.Item) -> str:
-    return item.path.relative_to(ROOT).as_posix()
+def _path(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
 
 
 @pytest.fixture(scope="session")

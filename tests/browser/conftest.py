@@ -36,9 +36,10 @@ CHROMIUM_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-FAKE_ENGINE = ("-m", "tests.server.network.fake_server")
+FAKE_ENGINE = ("-m", "tests.server.network.fake_server", "--fps", "15")
 """Program of a server whose frames are flat greys, for pages whose images do not matter: it is
-ready within a second or two, a real one within 10 to 35 s beside other tests."""
+ready within a second or two, a real one within 10 to 35 s beside other tests. A page that shows
+60 frames a second takes twice the processor time."""
 DESKTOP = {"width": 1280, "height": 800}
 _READY_S = 100.0
 """The first start compiles the kernels."""
@@ -149,6 +150,21 @@ def server(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) ->
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def fake_server(
+    tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython
+) -> Iterator[Server]:
+    """A server with the fake engine, for tests that do not look at its images."""
+    log = tmp_path_factory.mktemp("fake-server") / "log.txt"
+    server = Server(warm_python, log, "--max-sessions", "8")
+    server.program = FAKE_ENGINE
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
 @pytest.fixture
 def small_server(tmp_path: Path, warm_python: WarmPython) -> Iterator[Server]:
     """A separate server with the fake engine and a session limit of one."""
@@ -172,6 +188,12 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def leave(*pages: Page) -> None:
+    """Let pages end their sessions; those of a closed browser end only when they time out."""
+    for page in pages:
+        page.close()
 
 
 OpenPage = Callable[..., Page]

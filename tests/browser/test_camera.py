@@ -23,7 +23,7 @@ from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 from scripts.benchmarking.fake_camera import FPS, camera_flags, render, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
 from server.protocol.packed_mesh import unpack_mesh
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server, leave
 
 pytestmark = pytest.mark.skipif(
     bool(missing(FOLDER, {**PROGRAM, **MODELS})),
@@ -95,6 +95,7 @@ def camera_page(server: Server, video: Path, path: str) -> Iterator[Page]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server.address + path)
         yield page
+        leave(page)
         browser.close()
     assert errors == []
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from scripts.benchmarking.fake_camera import FPS, render, write_y4m
+from scripts.benchmarking.fake_camera import render, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
 from tests.browser.conftest import Server
 from tests.browser.test_camera import camera_page, wait_until
@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(
     reason="the face tracker is not installed: .venv/bin/python scripts/install_tracker.py",
 )
 
+FPS = 15
+"""Half the frame rate of the camera halves the processor time of the tracker."""
 PHASE_S = 4
 ASIDE_M = 0.03
 """Less than the movement of the face: the view is predicted, filtered and eased."""
@@ -36,7 +38,7 @@ def swaying_video(server: Server, tmp_path_factory: pytest.TempPathFactory) -> P
         image.paste(face, (left, 0))
         images += [image] * PHASE_S * FPS
     file = tmp_path_factory.mktemp("camera") / "swaying.y4m"
-    write_y4m(file, images)
+    write_y4m(file, images, FPS)
     return file
 
 

@@ -15,10 +15,12 @@ pytestmark = pytest.mark.browser
 IMAGES = "window.telewarp?.stats().state === 'live' && window.telewarp.stats().way === 'pictures'"
 
 
-def test_jpeg_frames_are_shown_where_webrtc_is_missing(server: Server, open_page: OpenPage) -> None:
+def test_jpeg_frames_are_shown_where_webrtc_is_missing(
+    fake_server: Server, open_page: OpenPage
+) -> None:
     page = open_page("about:blank")
     page.add_init_script("delete window.RTCPeerConnection")
-    page.goto(server.address)
+    page.goto(fake_server.address)
     page.wait_for_function(IMAGES, timeout=30_000)
     expect(page.locator("#way")).to_contain_text("Showing JPEG images")
     expect(page.locator("#notice")).to_be_hidden()

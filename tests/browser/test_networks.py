@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, FAKE_ENGINE
 from tests.server.network.network import (
     Namespace,
     connect_namespaces,
@@ -68,7 +68,7 @@ def test_jpeg_frames_are_shown_while_udp_is_blocked_and_video_afterwards(tmp_pat
     if shutil.which("iptables") is None:
         pytest.skip("no `iptables` program: apt-get install iptables")
     log = tmp_path / "server.txt"
-    fake_server = python("-m", "tests.server.network.fake_server")
+    fake_server = python(*FAKE_ENGINE)
     options = ("--host", "10.77.3.1", "--insecure", "--workers", "1")
     with namespaces("viewer", "server") as net:
         connect_namespaces(net["viewer"], "10.77.3.2", net["server"], "10.77.3.1")
@@ -94,7 +94,7 @@ def test_a_queued_viewer_without_udp_keeps_its_queue_position(tmp_path: Path) ->
     if shutil.which("iptables") is None:
         pytest.skip("no `iptables` program: apt-get install iptables")
     log = tmp_path / "server.txt"
-    fake_server = python("-m", "tests.server.network.fake_server")
+    fake_server = python(*FAKE_ENGINE)
     options = ("--host", "10.77.4.1", "--insecure", "--workers", "1", "--max-sessions", "1")
     with namespaces("viewer", "server") as net:
         connect_namespaces(net["viewer"], "10.77.4.2", net["server"], "10.77.4.1")

@@ -18,17 +18,17 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_viewer_connects_leaves_and_reconnects_below_a_path(
-    server: Server, open_page: OpenPage, tmp_path: Path
+    fake_server: Server, open_page: OpenPage, tmp_path: Path
 ) -> None:
-    with proxied("nginx", server.port, tmp_path) as address:
+    with proxied("nginx", fake_server.port, tmp_path) as address:
         page = open_page(address)
         page.wait_for_function("window.telewarp?.stats().state === 'live'", timeout=30_000)
         assert page.evaluate("window.telewarp.stats().way") == "webrtc"
-        (session,) = server.call("/v1/sessions").json
+        (session,) = fake_server.call("/v1/sessions").json
         page.reload()  # the page ends its session by the address in `Location`
         page.wait_for_function("window.telewarp?.stats().state === 'live'", timeout=30_000)
-        (another,) = server.call("/v1/sessions").json
+        (another,) = fake_server.call("/v1/sessions").json
         assert session["id"] != another["id"]
         page.goto(f"{address}docs")
         expect(page.get_by_role("heading", name="Telewarp")).to_be_visible(timeout=20_000)
-        assert server.call("/v1/sessions").json == []
+        assert fake_server.call("/v1/sessions").json == []

@@ -54,11 +54,11 @@ def wait_for_angles(page: Page, right: float, up: float) -> None:
 
 
 def test_tilting_a_phone_turns_the_view_and_centring_resets_it(
-    server: Server, open_page: OpenPage
+    fake_server: Server, open_page: OpenPage
 ) -> None:
-    page = open_page(server.address, **PHONE)
+    page = open_page(fake_server.address, **PHONE)
     page.wait_for_function("window.telewarp?.stats().state === 'live'", timeout=30_000)
-    page.evaluate("(home) => { window.home = home }", home(server))
+    page.evaluate("(home) => { window.home = home }", home(fake_server))
     phone = Phone(page)
     phone.hold(*HELD)
     button = page.locator("#tilt-button")
@@ -79,14 +79,14 @@ def test_tilting_a_phone_turns_the_view_and_centring_resets_it(
 
 
 def test_missing_sensors_are_reported_and_a_desktop_has_no_tilt_button(
-    server: Server, open_page: OpenPage
+    fake_server: Server, open_page: OpenPage
 ) -> None:
-    page = open_page(server.address, **PHONE)
+    page = open_page(fake_server.address, **PHONE)
     page.locator("#tilt-button").click()
     state = page.locator("#head-view [data-state]")
     expect(state).to_have_text("This device does not report its orientation", timeout=TIMEOUT_MS)
     expect(page.locator("#tilt-button")).to_have_attribute("aria-pressed", "false")
-    expect(open_page(server.address).locator("#tilt-button")).to_be_hidden()
+    expect(open_page(fake_server.address).locator("#tilt-button")).to_be_hidden()
 
 
 def home(server: Server) -> list[float]:

@@ -42,20 +42,20 @@ def test_a_page_reports_a_killed_server_and_reconnects(
 
 
 def test_a_missing_stream_is_reported_and_shown_once_it_exists(
-    server: Server, open_page: OpenPage
+    fake_server: Server, open_page: OpenPage
 ) -> None:
-    page = open_page(f"{server.address}/?stream=not-yet")
+    page = open_page(f"{fake_server.address}/?stream=not-yet")
     expect_notice(page, "There is no stream called “not-yet”")
-    assert server.call("/v1/streams", {"avatar": "default", "id": "not-yet"}).status == 201
+    assert fake_server.call("/v1/streams", {"avatar": "default", "id": "not-yet"}).status == 201
     page.wait_for_function(LIVE, timeout=30_000)
     expect(page.locator("#stream-name")).to_have_text("not-yet")
 
 
 def test_a_browser_without_webrtc_and_websockets_gets_an_error_message(
-    server: Server, open_page: OpenPage
+    fake_server: Server, open_page: OpenPage
 ) -> None:
     page = open_page("about:blank")
     page.add_init_script("delete window.RTCPeerConnection; delete window.WebSocket")
-    page.goto(server.address)
+    page.goto(fake_server.address)
     expect_notice(page, "This browser is not supported")
     expect(page.get_by_role("button", name="Try now")).to_be_hidden()

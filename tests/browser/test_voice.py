@@ -1,4 +1,7 @@
-"""Voice from one page to another: fake microphone, WHIP, server, WHEP, loudspeaker."""
+"""Voice from one page to another: fake microphone, WHIP, server, WHEP, loudspeaker.
+
+The renderer is a fake: nobody looks at the face.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from pathlib import Path
 from struct import pack
 
 import pytest
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page, ViewportSize, expect, sync_playwright
 
-from scripts.benchmarking.fake_camera import FPS, camera_flags, render, write_y4m
+from scripts.benchmarking.fake_camera import camera_flags, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server, leave
+from tests.browser.test_call import FPS, PREVIEW
 
 pytestmark = pytest.mark.skipif(
     bool(missing(FOLDER, {**PROGRAM, **MODELS})),
@@ -57,7 +62,8 @@ def speaking_browser(server: Server, folder: Path) -> Iterator[BrowserContext]:
     """A browser with a camera that shows the avatar at rest, and a microphone with a tone."""
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
-    write_y4m(folder / "face.y4m", [render(server.address, {})] * FPS)
+    with Image.open(PREVIEW) as image:
+        write_y4m(folder / "face.y4m", [image.convert("RGB").resize((640, 512))] * FPS, FPS)
     write_tone(folder / "tone.wav")
     microphone = f"--use-file-for-fake-audio-capture={folder / 'tone.wav'}"
     with sync_playwright() as playwright:
@@ -72,9 +78,9 @@ def speaking_browser(server: Server, folder: Path) -> Iterator[BrowserContext]:
             bypass_csp=True,
         )
         yield context
+        leave(*context.pages)
         browser.close()
-    # The sessions of a browser that was closed end when their connections time out. Other tests
-    # count sessions of the same server.
+    # Other tests count sessions of the same server.
     deadline = time.monotonic() + 20
     while server.call("/v1/sessions").json and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -92,16 +98,18 @@ def wait_for(page: Page, condition: str, timeout: float = 20_000) -> None:
     page.wait_for_function(condition, polling=100, timeout=timeout)
 
 
-def test_a_voice_is_heard_muted_and_ends_with_its_publisher(server: Server, tmp_path: Path) -> None:
-    with speaking_browser(server, tmp_path) as context:
+def test_a_voice_is_heard_muted_and_ends_with_its_publisher(
+    fake_server: Server, tmp_path: Path
+) -> None:
+    with speaking_browser(fake_server, tmp_path) as context:
         viewer, publisher = context.new_page(), context.new_page()
-        server.call("/v1/streams", {"avatar": "default", "id": "speaker"})
-        viewer.goto(f"{server.address}/?stream=speaker")
+        fake_server.call("/v1/streams", {"avatar": "default", "id": "speaker"})
+        viewer.goto(f"{fake_server.address}/?stream=speaker")
         wait_for(viewer, "window.telewarp?.stats().state === 'live'", timeout=30_000)
         button = viewer.locator("#voice-button")
         expect(button).to_be_hidden()
 
-        go_live(publisher, f"{server.address}/?publish=speaker")
+        go_live(publisher, f"{fake_server.address}/?publish=speaker")
         heard = "telewarp.stats().voice.level > 0.6"
         wait_for(viewer, "telewarp.stats().voice.state !== 'silent'")
         expect(button).to_be_visible()
@@ -112,7 +120,8 @@ def test_a_voice_is_heard_muted_and_ends_with_its_publisher(server: Server, tmp_
         assert publisher.evaluate("telewarp.stats().publishing.voice.muted") is False
         wait_for(publisher, "telewarp.stats().publishing.voice.level > 0.6")
         expect(publisher.locator("[data-voice-words]")).to_be_hidden()
-        assert server.call("/v1/streams/speaker").json["live"] is True  # by the same connection
+        # The same connection carries the mesh frames.
+        assert fake_server.call("/v1/streams/speaker").json["live"] is True
 
         publisher.keyboard.press("m")
         expect(publisher.locator("[data-mute]")).to_have_attribute("aria-pressed", "true")
@@ -133,15 +142,15 @@ def test_a_voice_is_heard_muted_and_ends_with_its_publisher(server: Server, tmp_
 
 
 def test_a_blocked_voice_is_reported_and_frames_are_still_published(
-    server: Server, tmp_path: Path
+    fake_server: Server, tmp_path: Path
 ) -> None:
-    with speaking_browser(server, tmp_path) as context:
+    with speaking_browser(fake_server, tmp_path) as context:
         page = context.new_page()
         page.add_init_script(WITHOUT_UDP)
-        go_live(page, f"{server.address}/?publish=unheard#blocked")
+        go_live(page, f"{fake_server.address}/?publish=unheard#blocked")
         words = page.locator("[data-voice-words]")
         expect(words).to_contain_text("Your voice is not sent")
         expect(words).to_contain_text("WebRTC (UDP)")
         wait_for(page, "telewarp.stats().publishing.sent_fps > 0")
         assert page.evaluate("telewarp.stats().publishing.voice") is None
-        assert server.call("/v1/streams/unheard").json["accepted"] > 0
+        assert fake_server.call("/v1/streams/unheard").json["accepted"] > 0

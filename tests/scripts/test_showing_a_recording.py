@@ -1,4 +1,4 @@
-"""A recording rendered to a video, and published to a running server, with the shipped avatar."""
+"""A recording rendered to a video with the shipped avatar, and published to a running server."""
 
 import json
 from collections.abc import Iterator
@@ -33,9 +33,11 @@ def test_a_recording_is_rendered_with_full_render_and_warp_side_by_side(
 
 @pytest.fixture
 def address(warm_python: WarmPython) -> Iterator[str]:
-    """The address of a running server."""
+    """The address of a running server, whose renderer is a fake."""
     with pipe() as (output, writer):
-        process = warm_python.start("-m", "server", "--port", "0", stdout=writer)
+        process = warm_python.start(
+            "-m", "tests.server.network.fake_server", "--port", "0", stdout=writer
+        )
         yield output.readline().split()[-1]
         process.terminate()
         process.wait(20)

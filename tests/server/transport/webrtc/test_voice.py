@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from statistics import median
 from struct import pack
 
 import httpx2
@@ -19,6 +20,7 @@ from tests.server.transport.webrtc.offers import RTP, offer, section
 from tests.server.transport.webrtc.voices import Listener, Speaker, until
 
 NTP_SECOND = 1 << 32
+VOICE_RATE = 48_000
 TICKS_20_MS = 960
 
 
@@ -75,20 +77,24 @@ async def test_sender_reports_of_both_tracks_share_one_timeline_and_one_cname(
     async with a_listener(client) as listener, a_speaker(client) as speaker:
         await listener.watch(stream)
         await speaker.speak(stream)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         for number in range(100):
-            speaker.say(b"voice", number, number * TICKS_20_MS)
+            # The real time, as a microphone counts it: on a busy machine the sleep takes longer.
+            speaker.say(b"voice", number, round((clock() - began) * VOICE_RATE))
             speaker.mesh.send(json.dumps({"seq": number, "expression": {"jawOpen": 0.5}}))
             await asyncio.sleep(0.02)
-        # Video continues meanwhile: each packet is compared with its own arrival.
         await until(lambda: len({r.ssrc for r in listener.reports}) == 2, "no reports")
-        voice, video = listener.heard[-1], listener.seen[-1]
         # The loop's clock is `time.monotonic()`, and both ends are in one process.
-        for packet, rate in ((voice, 48_000), (video, 90_000)):
-            at = listener.arrived_at[packet.ssrc]
+        for packet, rate in ((listener.heard[-1], VOICE_RATE), (listener.seen[-1], 90_000)):
             report = [r for r in listener.reports if r.ssrc == packet.ssrc][-1].sender_info
-            after_s = ((packet.timestamp - report.rtp_timestamp + 2**31) % 2**32 - 2**31) / rate
-            stands_for = report.ntp_timestamp / NTP_SECOND + after_s
-            assert abs(stands_for - ntp_time(at) / NTP_SECOND) < 0.15
+            differences_s = []
+            for timestamp, at in listener.arrivals[packet.ssrc][-50:]:
+                after_s = ((timestamp - report.rtp_timestamp + 2**31) % 2**32 - 2**31) / rate
+                stands_for = report.ntp_timestamp / NTP_SECOND + after_s
+                differences_s.append(stands_for - ntp_time(at) / NTP_SECOND)
+            # The median, because a busy machine delays single packets.
+            assert abs(median(differences_s)) < 0.15
     assert len(set(listener.names.values())) == 1
     assert len(listener.names) == 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -79,8 +80,8 @@ class Listener:
         self.http = http
         self.heard: list[RtpPacket] = []
         self.seen: list[RtpPacket] = []
-        self.arrived_at: dict[int, float] = {}
-        """Arrival of the newest packet of each SSRC, seconds of the event loop's clock."""
+        self.arrivals: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
+        """By SSRC: RTP timestamp and arrival, seconds of the loop's clock, of each packet."""
         self.reports: list[RtcpSrPacket] = []
         self.names: dict[int, str] = {}
         self.answer = ""
@@ -106,7 +107,8 @@ class Listener:
 
     def _keep(self, packets: list[RtpPacket], packet: RtpPacket) -> None:
         packets.append(packet)
-        self.arrived_at[packet.ssrc] = asyncio.get_running_loop().time()
+        arrived_at = asyncio.get_running_loop().time()
+        self.arrivals[packet.ssrc].append((packet.timestamp, arrived_at))
 
     def _keep_reports(self) -> None:
         router = self.connection.getTransceivers()[0].receiver.transport._rtp_router
