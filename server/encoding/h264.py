@@ -21,6 +21,8 @@ TIME_BASE = Fraction(1, 90_000)
 """RTP's clock for video."""
 PIXELS = "nv12"
 """FFmpeg's name of the format of frames, which x264 and NVENC accept without conversion."""
+PROFILE = "Baseline"
+"""What offers of browsers have in common."""
 _LONGEST_FRAME_S = 0.15
 """Rate-control buffer: the longest time to send one frame at the initial bitrate, seconds."""
 _PRESET = "superfast"
@@ -135,6 +137,7 @@ def open_x264(
     *,
     preset: str = _PRESET,
     finest_quantiser: int = _FINEST_QUANTISER,
+    profile: str = PROFILE,
 ) -> VideoCodecContext:
     """Open an encoder on the CPU.
 
@@ -145,10 +148,12 @@ def open_x264(
         bitrate: Target in bits per second.
         preset: x264's trade of time for bytes.
         finest_quantiser: A lower quantiser is never chosen.
+        profile: x264's name of the profile.
     """
     codec = av.CodecContext.create("libx264", "w")
     assert isinstance(codec, VideoCodecContext)
     prepare(codec, width, height, fps, bitrate)
+    codec.profile = profile
     codec.thread_count = (
         1  # more would split the frame into slices and compete with the warp for cores
     )
@@ -174,7 +179,7 @@ def prepare(codec: VideoCodecContext, width: int, height: int, fps: float, bitra
     codec.bit_rate = bitrate
     codec.max_b_frames = 0
     codec.gop_size = _NEVER
-    codec.profile = "Baseline"
+    codec.profile = PROFILE
     codec.colorspace = _BT601
     codec.color_primaries = _BT709
     codec.color_trc = _BT709
