@@ -1,4 +1,4 @@
-"""The encoders that `codecs.py` compares: x264 as served, with regions of interest, VP9 and AV1.
+"""The encoders that `codecs.py` compares: x264 with and without regions, VP9 and AV1.
 
 All use one thread where they can, a constant bitrate, the rate-control buffer of the server, and no
 frame of delay.
@@ -12,20 +12,22 @@ from fractions import Fraction
 from functools import partial
 
 import av
-from av.filter import Graph
+import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from scripts.benchmarking.moving_face import Rectangle, ShownFace
+from models.contract.frame_state import Rectangle
+from scripts.benchmarking.moving_face import ShownFace
 from server.encoding.h264 import (
-    PIXELS,
     TIME_BASE,
     H264Encoder,
     OpenCodec,
+    mark_region,
     open_x264,
     rate_options,
     video_frame,
 )
+from server.encoding.region_filter import region_filter
 
 Encode = Callable[[ShownFace, int, bool], list[bytes]]
 """Encodes a frame, given its time in ticks and whether it is a key frame; returns the packets."""
@@ -39,8 +41,6 @@ DECODERS = {"x264": "h264", "vp9": "vp9", "av1": "libdav1d"}
 _NEVER = 2**30
 _I420 = "yuv420p"
 """libvpx and SVT-AV1 take no NV12."""
-_QUANTISERS = 51
-"""Range of x264's quantiser, the unit of a region's offset."""
 
 
 def _x264(open_codec: OpenCodec, size: int, bitrate: int) -> Encode:
@@ -48,6 +48,14 @@ def _x264(open_codec: OpenCodec, size: int, bitrate: int) -> Encode:
         size, size, fps=FPS, bitrate=bitrate, highest_bitrate=bitrate, open_codec=open_codec
     )
     return lambda shown, pts, is_key: [bytes(encoder.encode(shown.nv12, pts, is_key))]
+
+
+def _x264_served(size: int, bitrate: int) -> Encode:
+    """Open x264 as the server does, with the face where the pose says."""
+    encoder = H264Encoder(
+        size, size, fps=FPS, bitrate=bitrate, highest_bitrate=bitrate, open_codec=open_x264
+    )
+    return lambda shown, pts, is_key: [bytes(encoder.encode(shown.nv12, pts, is_key, shown.state))]
 
 
 def _x264_region(find: FindRegion, steps: int, size: int, bitrate: int) -> Encode:
@@ -60,32 +68,14 @@ def _x264_region(find: FindRegion, steps: int, size: int, bitrate: int) -> Encod
         bitrate: Bits per second.
     """
     codec = open_x264(size, size, FPS, bitrate)
+    regions = region_filter(video_frame(np.zeros((size * 3 // 2, size), np.uint8), 0))
 
     def encode(shown: ShownFace, pts: int, is_key: bool) -> list[bytes]:
-        graph = _region_graph(find(shown), steps, size)
-        graph.push(video_frame(shown.nv12, pts))
-        frame = graph.pull()
-        assert isinstance(frame, av.VideoFrame)
+        frame = mark_region(regions, video_frame(shown.nv12, pts), find(shown), steps)
         frame.pict_type = PictureType.I if is_key else PictureType.NONE
         return [bytes(packet) for packet in codec.encode(frame)]
 
     return encode
-
-
-def _region_graph(region: Rectangle, steps: int, size: int) -> Graph:
-    """Return a filter that attaches a region of interest: PyAV's side data is read-only."""
-    graph = Graph()
-    graph.threads = 1  # others take 1 ms to start
-    pixels = av.VideoFormat(PIXELS, size, size)
-    source = graph.add_buffer(width=size, height=size, format=pixels, time_base=TIME_BASE)
-    area = f"x={region.left}:y={region.top}:w={region.right - region.left}"
-    height = region.bottom - region.top
-    region_filter = graph.add("addroi", f"{area}:h={height}:qoffset={-steps / _QUANTISERS}")
-    sink = graph.add("buffersink")
-    source.link_to(region_filter)
-    region_filter.link_to(sink)
-    graph.configure()
-    return graph
 
 
 def _vp9(speed: int, size: int, bitrate: int) -> Encode:
@@ -133,6 +123,7 @@ def _planar(name: str, size: int, bitrate: int, options: dict[str, str]) -> Enco
 
 OPENERS: dict[str, OpenEncoder] = {
     "x264": partial(_x264, open_x264),
+    "x264_served": _x264_served,
     "x264_high": partial(_x264, partial(open_x264, profile="High")),
     "x264_veryfast": partial(_x264, partial(open_x264, preset="veryfast")),
     "x264_head_4": partial(_x264_region, lambda shown: shown.head, 4),
@@ -143,5 +134,6 @@ OPENERS: dict[str, OpenEncoder] = {
     **{f"vp9_{speed}": partial(_vp9, speed) for speed in (8, 9)},
     **{f"av1_{preset}": partial(_av1, preset) for preset in (10, 11, 12, 13)},
 }
-"""The encoders by name: x264 as served, with another profile or preset, and with a quantiser that
-is some steps lower in a region; VP9 and its speed; AV1 and its preset."""
+"""The encoders by name: x264 as served without a region, as served, with another profile or preset,
+and with a quantiser that is some steps lower in the region that the mesh gives; VP9 and its speed;
+AV1 and its preset."""

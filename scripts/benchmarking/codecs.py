@@ -1,14 +1,15 @@
-"""Compare VP9, AV1 and regions of interest with x264 as served, at several bitrates.
+"""Compare VP9, AV1 and regions of interest with x264 without a region, at several bitrates.
 
-All encoders of a size and bitrate take turns frame by frame, so that other work on the machine
-affects them alike: compare ratios. Frames are decoded and compared in the first repetition; the
-others measure times only. CPU times are of all threads of the process, because SVT-AV1 has its own;
-`p50_ms` and `p95_ms` are what a frame waits for its packet, `first_ms` what the first one waits. An
-encoder that does not return one packet for each frame at once is reported as delayed.
+All encoders of a size and bitrate take turns frame by frame, so that other work on
+the machine affects them alike: compare ratios. Frames are decoded and compared in the first
+repetition; the others measure times only. CPU times are of all threads of the process, because SVT-
+AV1 has its own; `p50_ms` and `p95_ms` are what a frame waits for its packet, `first_ms` what the
+first one waits. An encoder that does not return one packet for each frame at once is reported as
+delayed.
 
 SSIM and PSNR are of luma, over the whole image and in the face's rectangle, both scaled as decibels
-(`-10 log10(1 - SSIM)`). `face_gain_db` is the gain of the face's SSIM over x264 as served at the
-same bitrate, which is interpolated between the bitrates of the run.
+(`-10 log10(1 - SSIM)`). `face_gain_db` is the gain of the face's SSIM over x264 without a region at
+the same bitrate, which is interpolated between the bitrates of the run.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED
+from models.contract.frame_state import Rectangle
 from models.metrics.image_quality import ssim
 from scripts.benchmarking.codec_encoders import DECODERS, FPS, OPENERS, Encode
-from scripts.benchmarking.moving_face import Rectangle, ShownFace, render_faces
+from scripts.benchmarking.moving_face import ShownFace, render_faces
 from server.encoding.h264 import TIME_BASE
 
 _TICKS = TIME_BASE.denominator // FPS
@@ -58,7 +60,7 @@ class Codecs:
     repetitions: int = 5
     """Number of measurements of the times."""
     encoders: tuple[str, ...] = tuple(OPENERS)
-    """Which encoders are compared with x264 as served."""
+    """Which encoders are compared with x264 without a region."""
 
 
 @dataclass
@@ -175,7 +177,7 @@ def _quality_row(name: str, measured: _Times, frames: list[ShownFace]) -> dict[s
 
 
 def _times_row(measured: list[_Times], served: list[_Times]) -> dict[str, float]:
-    """Return medians of the repetitions, and the spread of the ratio to x264 as served."""
+    """Return medians of the repetitions, and the spread of the ratio to x264 without a region."""
     wall = np.array([times.wall_ms[_WARM_UP:] for times in measured])
     cpu = np.array([times.cpu_ms[_WARM_UP:] for times in measured])
     base = np.array([times.cpu_ms[_WARM_UP:] for times in served])
@@ -194,7 +196,7 @@ def _times_row(measured: list[_Times], served: list[_Times]) -> dict[str, float]
 
 
 def _add_gains(rows: list[dict[str, Any]]) -> None:
-    """Add the gains of SSIM over x264 as served at equal bitrates."""
+    """Add the gains of SSIM over plain x264 at equal bitrates."""
     served = [row for row in rows if row["encoder"] == _REFERENCE]
     rates = np.log([row["sent_kbps"] for row in served])
     for part in ("face", "image"):

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.avatar.manifest import Manifest
-from models.contract.frame_state import FloatArray, FrameState
+from models.contract.frame_state import FloatArray, FrameState, Rectangle
 from models.contract.images import Nv12Image
 from models.data.motion import FPS as RECORDED_FPS
 from models.data.motion import read_recording
@@ -29,18 +29,10 @@ _MOVED_BY_BODY = 0.5
 """Vertices that follow the body with a larger weight do not belong to the head."""
 
 
-class Rectangle(NamedTuple):
-    """Part of an image, in pixels."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-
 class ShownFace(NamedTuple):
     """A frame, and where the person is in it."""
 
+    state: FrameState
     nv12: Nv12Image
     """(3 H/2, W)."""
     face: Rectangle
@@ -68,7 +60,7 @@ def render_faces(
     states = _states(loaded.manifest, count, fps, recording)
     for state, nv12 in zip(states, _warped(renderer, states, fps), strict=True):
         xy = project(loaded.head.pose(state), state, size, size)[0] / SUBPIXELS
-        frames.append(ShownFace(nv12, _around(xy[face], size), _around(xy[head], size)))
+        frames.append(ShownFace(state, nv12, _around(xy[face], size), _around(xy[head], size)))
     return frames
 
 
