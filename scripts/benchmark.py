@@ -7,6 +7,7 @@
     .venv/bin/python scripts/benchmark.py edges
     .venv/bin/python scripts/benchmark.py pool --workers 1 2
     .venv/bin/python scripts/benchmark.py encode
+    .venv/bin/python scripts/benchmark.py codecs
     .venv/bin/python scripts/benchmark.py reprojection
     .venv/bin/python scripts/benchmark.py camera
     .venv/bin/python scripts/benchmark.py devices
@@ -24,16 +25,17 @@ refresh of the screen. Both are for the first movement; `movements` holds all of
 a server and adds viewers until their frame rate or latency is worse than that of a single viewer.
 Server, browser and viewers share the cores of this machine. `models` measures the renderer alone,
 `rasterizer` the rasterizer, `edges` the aliasing of outlines and inner edges, `pool` the render
-processes, `encode` the codecs and `reprojection` the error of late reprojection. `camera` publishes
-a fake camera from Chromium, which watches its own stream, and measures from the camera's frame to
-the display of the avatar's. `voice` publishes a fake microphone too, whose beeps fall on openings
-of the jaw, and measures at a viewer the time between hearing and seeing them; viewers with and
-without the voice alternate, so that their video latencies can be compared. `call` joins two pages
-in a call, both with camera and voice, and measures both directions. `devices` starts a host for
-each of up to eight fake devices behind a router, with real viewers, and ends one. `sharpness`
-compares still faces, as video and as refined stills, with the studio's image at the size of a
-screen. `handover` times frames from the warp through the ring to the packet. `sizes` times warps
-and refreshes of frames of several sizes. Each benchmark ends with one line of JSON.
+processes, `encode` the codecs, `codecs` VP9, AV1 and regions of interest against x264 at equal
+bitrates, and `reprojection` the error of late reprojection. `camera` publishes a fake camera from
+Chromium, which watches its own stream, and measures from the camera's frame to the display of the
+avatar's. `voice` publishes a fake microphone too, whose beeps fall on openings of the jaw, and
+measures at a viewer the time between hearing and seeing them; viewers with and without the voice
+alternate, so that their video latencies can be compared. `call` joins two pages in a call, both
+with camera and voice, and measures both directions. `devices` starts a host for each of up to eight
+fake devices behind a router, with real viewers, and ends one. `sharpness` compares still faces, as
+video and as refined stills, with the studio's image at the size of a screen. `handover` times
+frames from the warp through the ring to the packet. `sizes` times warps and refreshes of frames of
+several sizes. Each benchmark ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ import tyro
 
 from scripts.benchmarking.call import Call, call
 from scripts.benchmarking.camera import Camera, camera
+from scripts.benchmarking.codecs import Codecs, codecs
 from scripts.benchmarking.devices import Devices, devices
 from scripts.benchmarking.edges import Edges, edges
 from scripts.benchmarking.encode import Encoders, encoders
@@ -67,6 +70,7 @@ Subcommand = (
     | Edges
     | Pool
     | Encoders
+    | Codecs
     | Reprojection
     | Camera
     | Voice
@@ -95,6 +99,8 @@ def main(command: Subcommand) -> None:
             result = pool(command)
         case Encoders():
             result = encoders(command)
+        case Codecs():
+            result = codecs(command)
         case Reprojection():
             result = reprojection(command)
         case Camera():
@@ -122,6 +128,7 @@ Command = Annotated[
     | Annotated[Edges, tyro.conf.subcommand("edges")]
     | Annotated[Pool, tyro.conf.subcommand("pool")]
     | Annotated[Encoders, tyro.conf.subcommand("encode")]
+    | Annotated[Codecs, tyro.conf.subcommand("codecs")]
     | Annotated[Reprojection, tyro.conf.subcommand("reprojection")]
     | Annotated[Camera, tyro.conf.subcommand("camera")]
     | Annotated[Voice, tyro.conf.subcommand("voice")]

@@ -8,25 +8,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from ctypes import memmove
 from fractions import Fraction
+from typing import Any
 
 import av
+from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from models.contract.frame_state import FrameState, Rectangle
 from models.contract.images import Nv12Image
+from server.encoding.region_filter import QUANTISERS, REGION, region_filter
 
 TIME_BASE = Fraction(1, 90_000)
 """RTP's clock for video."""
+_X264 = "libx264"
 PIXELS = "nv12"
 """FFmpeg's name of the format of frames, which x264 and NVENC accept without conversion."""
+PROFILE = "Baseline"
+"""What offers of browsers have in common."""
 _LONGEST_FRAME_S = 0.15
 """Rate-control buffer: the longest time to send one frame at the initial bitrate, seconds."""
 _PRESET = "superfast"
 """Half the bytes of `ultrafast` at the same error, for 0.4 ms of CPU time at 320x320."""
 _FINEST_QUANTISER = 12
 """At 18, dark gradients show coloured blocks; 10 instead of 12 costs 40 % more bytes for 0.8 dB."""
+_FACE_STEPS = 2
+"""By how much the quantiser is lower in the face. 4 would give the face twice the gain, but at 300
+kb/s hair loses its texture."""
+_ATTACHED: Any = SideDataContainer
+"""Reads what is attached to a frame; PyAV's types lack its argument."""
 _NEVER = 2**30
 _BT601, _BT709, _LIMITED = 6, 1, 1
 """ISO/IEC 23091-2 code points; decoders also assume BT.601's matrix if none is signalled."""
@@ -71,6 +85,7 @@ class H264Encoder:
         self._fps, self._open_codec = fps, open_codec
         self._target = min(bitrate, highest_bitrate)
         self._codec = open_codec(width, height, fps, self._target)
+        self._regions: Graph | None = None
 
     @property
     def bitrate(self) -> int:
@@ -87,21 +102,34 @@ class H264Encoder:
         if not fewer * self.bitrate < self._target < more * self.bitrate:
             self._codec.bit_rate = self._target
 
-    def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> av.Packet[VideoStream]:
+    def encode(
+        self, nv12: Nv12Image, pts: int, key_frame: bool, shown: FrameState | None = None
+    ) -> av.Packet[VideoStream]:
         """Encode one frame. A change of the size starts with a key frame.
 
         Args:
             nv12: (3 H/2, W) uint8.
             pts: In 1/90000 s, larger than the previous one.
             key_frame: Make it decodable without other frames, preceded by the parameter sets.
+            shown: What it shows: x264 gives the face more of the bits. None if unknown.
         """
         if self._fit(nv12):
             key_frame = True
         frame = video_frame(nv12, pts)
+        if shown is not None and self._codec.name == _X264:
+            frame = self._mark_face(frame, shown)
         frame.pict_type = PictureType.I if key_frame else PictureType.NONE
         packets = self._codec.encode(frame)
         assert len(packets) == 1, f"zerolatency means one packet a frame, got {len(packets)}"
         return packets[0]
+
+    def _mark_face(self, frame: av.VideoFrame, shown: FrameState) -> av.VideoFrame:
+        """Return the frame with a lower quantiser in the face."""
+        face = shown.face_rectangle(self.width)
+        if face is None:
+            return frame
+        self._regions = self._regions or region_filter(frame)
+        return mark_region(self._regions, frame, face, _FACE_STEPS)
 
     def _fit(self, nv12: Nv12Image) -> bool:
         """Reopen the encoder if a frame has another size; return whether it has."""
@@ -111,6 +139,7 @@ class H264Encoder:
             return False
         self._codec = self._open_codec(width, height, self._fps, self._target)
         self.width, self.height = width, height
+        self._regions = None
         return True
 
 
@@ -127,6 +156,28 @@ def video_frame(nv12: Nv12Image, pts: int) -> av.VideoFrame:
     return frame
 
 
+def mark_region(regions: Graph, frame: av.VideoFrame, area: Rectangle, steps: int) -> av.VideoFrame:
+    """Return a frame of the same memory, in an area of which x264 lowers the quantiser.
+
+    Args:
+        regions: `region_filter` for such frames.
+        frame: The frame.
+        area: The area; x264 takes all macroblocks that it touches.
+        steps: By how much the quantiser is lower; at 6 it is half as coarse.
+    """
+    regions.push(frame)
+    marked = regions.pull()
+    assert isinstance(marked, av.VideoFrame)
+    top, left, bottom, right = area
+    # Not `marked.side_data`, which would refer to the frame and the frame to it.
+    attached = _ATTACHED(marked)[0]
+    # Written in place, which PyAV does not offer: the filter has allocated it for this frame.
+    region = REGION.pack(REGION.size, top, bottom, left, right, -steps, QUANTISERS)
+    assert attached.buffer_size == REGION.size
+    memmove(attached.buffer_ptr, region, REGION.size)
+    return marked
+
+
 def open_x264(
     width: int,
     height: int,
@@ -135,6 +186,7 @@ def open_x264(
     *,
     preset: str = _PRESET,
     finest_quantiser: int = _FINEST_QUANTISER,
+    profile: str = PROFILE,
 ) -> VideoCodecContext:
     """Open an encoder on the CPU.
 
@@ -145,10 +197,12 @@ def open_x264(
         bitrate: Target in bits per second.
         preset: x264's trade of time for bytes.
         finest_quantiser: A lower quantiser is never chosen.
+        profile: x264's name of the profile.
     """
-    codec = av.CodecContext.create("libx264", "w")
+    codec = av.CodecContext.create(_X264, "w")
     assert isinstance(codec, VideoCodecContext)
     prepare(codec, width, height, fps, bitrate)
+    codec.profile = profile
     codec.thread_count = (
         1  # more would split the frame into slices and compete with the warp for cores
     )
@@ -174,7 +228,7 @@ def prepare(codec: VideoCodecContext, width: int, height: int, fps: float, bitra
     codec.bit_rate = bitrate
     codec.max_b_frames = 0
     codec.gop_size = _NEVER
-    codec.profile = "Baseline"
+    codec.profile = PROFILE
     codec.colorspace = _BT601
     codec.color_primaries = _BT709
     codec.color_trc = _BT709

@@ -68,6 +68,26 @@ def test_outlines_and_inner_edges_do_not_overlap() -> None:
     assert 50 < inner.sum() < 96 * 20
 
 
+def test_codecs_are_compared_with_x264_at_its_own_bitrates(run: Run) -> None:
+    done = run(
+        *("benchmark.py", "codecs", "--sizes", "64", "--kbps", "60", "200", "--frames", "8"),
+        *("--repetitions", "2", "--encoders", "x264_face_4", "vp9_8", "av1_12"),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = last_line(done.stdout)["rows"]
+    assert [(row["encoder"], row["kbps"]) for row in rows] == [
+        (name, kbps) for kbps in (60, 200) for name in ("x264", "x264_face_4", "vp9_8", "av1_12")
+    ]
+    for row in rows:
+        assert not row["delayed"], row
+        assert row["face_ssim_db"] > 5, row
+        assert row["image_psnr_db"] > 25, row
+        assert 0 < row["cpu_ratio_least"] <= row["cpu_ratio"] <= row["cpu_ratio_most"]
+        if row["encoder"] == "x264":
+            assert row["face_gain_db"] == 0
+            assert row["cpu_ratio"] == 1
+
+
 def test_an_unavailable_codec_is_reported_as_missing(run: Run) -> None:
     done = run("benchmark.py", "encode", "--sizes", "64", "--frames", "5")
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from models.contract.frame_state import FrameState
 from models.contract.images import Nv12Image
 from server.encoding.h264 import TIME_BASE, video_frame
 from server.errors import SessionClosedError, TelewarpError
@@ -48,13 +49,15 @@ class FrameEncoder(Protocol):
     `encode` is called in a thread, one call at a time.
     """
 
-    def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> Any: ...
+    def encode(self, nv12: Nv12Image, pts: int, key_frame: bool, shown: FrameState) -> Any: ...
 
 
 class Vp8Passthrough:
     """For receivers without H.264: leaves the encoding to aiortc, which uses VP8."""
 
-    def encode(self, nv12: Nv12Image, pts: int, key_frame: bool) -> av.VideoFrame:
+    def encode(
+        self, nv12: Nv12Image, pts: int, key_frame: bool, shown: FrameState | None = None
+    ) -> av.VideoFrame:
         """Wrap one frame; aiortc handles key-frame requests of VP8 itself."""
         return video_frame(nv12, pts)
 
@@ -183,7 +186,7 @@ class RenderTrack(MediaStreamTrack):
         is_key, frame.pts = self._is_key(frame), self._next_pts()
         started = time.perf_counter()
         encoded = await asyncio.get_running_loop().run_in_executor(
-            self._executor, encoder.encode, frame.nv12, frame.pts, is_key
+            self._executor, encoder.encode, frame.nv12, frame.pts, is_key, frame.inputs.state
         )
         frame.stages_ms["encode"] = (time.perf_counter() - started) * 1e3
         frame.encoded_at = time.monotonic()

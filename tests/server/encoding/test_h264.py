@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import av
@@ -10,6 +12,8 @@ import pytest
 from aiortc.codecs.h264 import H264Encoder as AiortcEncoder
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FrameState, neutral_state
+from models.contract.images import layered_rows
 from models.kernels.nv12_numba import convert_to_nv12
 from server.encoding.h264 import PIXELS, H264Encoder, default_bitrate, open_x264, video_frame
 
@@ -152,3 +156,100 @@ def test_the_bitrate_cannot_exceed_the_highest() -> None:
 def test_the_default_bitrate_grows_with_the_side() -> None:
     assert default_bitrate(256, 256) == 1_500_000
     assert default_bitrate(512, 512) == 3_000_000
+
+
+def facing(x_m: float = 0.0) -> FrameState:
+    """Return a face that fills about a third of the width, moved sideways."""
+    return neutral_state(52, (x_m, -0.045, 0.78), 0.45)
+
+
+def decoded_quantisers(packets: list[av.Packet[Any]]) -> list[NDArray[np.int32]]:
+    """Return the quantisers of the macroblocks of each frame."""
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.options = {"export_side_data": "venc_params"}
+    frames = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    attached: list[Any] = [frame.side_data for frame in frames]  # PyAV's types lack this key
+    return [data["VIDEO_ENC_PARAMS"].qp_map() for data in attached]
+
+
+def encoded(states: list[FrameState | None], bitrate: int = 600_000) -> list[av.Packet[Any]]:
+    encoder = build(bitrate)
+    return [
+        encoder.encode(convert_to_nv12(noise(i)), i * TICKS, key_frame=i == 0, shown=state)
+        for i, state in enumerate(states)
+    ]
+
+
+def test_the_quantiser_is_lower_in_the_face_and_follows_it() -> None:
+    states: list[FrameState | None] = [facing(0.0), facing(-0.1)]
+    for state, found in zip(states, decoded_quantisers(encoded(states)), strict=True):
+        assert state is not None
+        face = state.face_rectangle(SIDE)
+        assert face is not None
+        inside = np.zeros((SIDE // 16, SIDE // 16), bool)
+        inside[face.top // 16 : -(-face.bottom // 16), face.left // 16 : -(-face.right // 16)] = (
+            True
+        )
+        assert 6 < inside.sum() < 32
+        assert found[~inside].mean() - found[inside].mean() == pytest.approx(2, abs=0.7)
+
+
+def test_bits_move_to_the_face_and_the_bitrate_stays() -> None:
+    plain, marked = encoded([None] * 40), encoded([facing()] * 40)
+    bytes_of = [sum(packet.size for packet in packets[10:]) for packets in (plain, marked)]
+    assert bytes_of[1] == pytest.approx(bytes_of[0], rel=0.1)
+    face = facing().face_rectangle(SIDE)
+    assert face is not None
+    inside = np.s_[face.top : face.bottom, face.left : face.right]
+    errors = [
+        [
+            psnr_db(rgb[inside], noise(10 + i)[inside])
+            for i, rgb in enumerate(decode_all(packets)[10:])
+        ]
+        for packets in (plain, marked)
+    ]
+    assert np.mean(errors[1]) > np.mean(errors[0]) + 0.5
+
+
+def test_a_face_outside_of_the_frame_changes_nothing() -> None:
+    plain, beside = encoded([None] * 3), encoded([facing(0.6)] * 3)
+    assert facing(0.6).face_rectangle(SIDE) is None
+    assert [bytes(packet) for packet in plain] == [bytes(packet) for packet in beside]
+
+
+def test_the_face_is_marked_in_frames_of_another_size() -> None:
+    encoder = build()
+    halves = convert_to_nv12(np.ascontiguousarray(noise(1)[::2, ::2]))
+    packets = [
+        encoder.encode(convert_to_nv12(noise(0)), 0, key_frame=True, shown=facing()),
+        encoder.encode(halves, TICKS, key_frame=False, shown=facing()),
+    ]
+    small = decoded_quantisers(packets)[1]
+    assert small.shape == (4, 4)
+    assert small[1:3, 1:3].mean() < small[:, 0].mean() - 1
+
+
+def test_the_coverage_below_the_colours_has_no_face() -> None:
+    rows = layered_rows(SIDE)
+    layered = np.zeros((rows, SIDE, 3), np.uint8)
+    layered[:SIDE], layered[-SIDE:] = noise(0), noise(1)
+    packet = build().encode(convert_to_nv12(layered), 0, key_frame=True, shown=facing())
+    (found,) = decoded_quantisers([packet])
+    face = facing().face_rectangle(SIDE)
+    assert face is not None
+    top, left, bottom, right = np.array(face) // 16 + [0, 0, 1, 1]
+    coverage = found[-SIDE // 16 :]
+    assert found[top:bottom, left:right].mean() < coverage.mean() - 1
+    assert np.ptp(coverage) <= 1
+
+
+def test_an_encoder_refers_to_no_frame_that_it_has_encoded() -> None:
+    encoder, image_of_face = build(), convert_to_nv12(noise(0))
+    held = weakref.ref(image_of_face)
+    gc.disable()  # freed by reference counts, without the garbage collector
+    try:
+        encoder.encode(image_of_face, 0, key_frame=True, shown=facing())
+        del image_of_face
+        assert held() is None
+    finally:
+        gc.enable()

@@ -13,6 +13,7 @@ import pytest
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
+from models.contract.frame_state import FrameState
 from server.errors import NotReadyError, SessionClosedError
 from server.pool.fake import fake_state
 from server.pool.frame import CacheView, Frame
@@ -45,14 +46,27 @@ class Source:
 class EchoEncoder:
     """An encoder that returns its arguments."""
 
-    def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+    def encode(
+        self, nv12: NDArray[np.uint8], pts: int, key_frame: bool, shown: FrameState
+    ) -> tuple[int, bool]:
         return pts, key_frame
+
+
+class StateEncoder:
+    """An encoder that returns what the frame shows."""
+
+    def encode(
+        self, nv12: NDArray[np.uint8], pts: int, key_frame: bool, shown: FrameState
+    ) -> FrameState:
+        return shown
 
 
 class SlowEncoder:
     """An encoder that takes 0.1 s."""
 
-    def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+    def encode(
+        self, nv12: NDArray[np.uint8], pts: int, key_frame: bool, shown: FrameState
+    ) -> tuple[int, bool]:
         time.sleep(0.1)
         return pts, key_frame
 
@@ -60,7 +74,9 @@ class SlowEncoder:
 class FailingEncoder:
     """An encoder that fails."""
 
-    def encode(self, nv12: NDArray[np.uint8], pts: int, key_frame: bool) -> tuple[int, bool]:
+    def encode(
+        self, nv12: NDArray[np.uint8], pts: int, key_frame: bool, shown: FrameState
+    ) -> tuple[int, bool]:
         raise RuntimeError("no encoder here")
 
 
@@ -86,6 +102,17 @@ def track(
 ) -> Iterator[RenderTrack]:
     track = RenderTrack(source, EchoEncoder(), executor, failures.append)
     yield track
+    track.stop()
+
+
+async def test_the_encoder_is_told_what_each_frame_shows(
+    source: Source, executor: ThreadPoolExecutor, failures: list[Exception]
+) -> None:
+    track = RenderTrack(source, StateEncoder(), executor, failures.append)
+    frames = [rendered(view_seq) for view_seq in (1, 2)]
+    for frame in frames:
+        source.frames.put_nowait(frame)
+    assert [await track.recv() for _ in frames] == [frame.inputs.state for frame in frames]
     track.stop()
 
 
