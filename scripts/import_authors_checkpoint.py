@@ -39,7 +39,8 @@ from models.geometry.flame import (
     load_flame,
     load_texture_space,
 )
-from models.geometry.head import HeadError, load_head
+from models.geometry.head import HeadError
+from models.geometry.head_file import load_head
 from models.geometry.npz import read_npy
 from models.networks.avatar_networks import FlamePaperNetworks
 

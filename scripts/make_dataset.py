@@ -37,7 +37,8 @@ from models.data.dataset import (
 )
 from models.data.motion import FPS, RecordingError, read_recording
 from models.data.sequences import plan_sequences
-from models.geometry.head import HeadError, load_head
+from models.geometry.head import HeadError
+from models.geometry.head_file import load_head
 from models.studio.appearance import load_appearance
 from models.studio.studio import Studio, load_studio, make_background
 

@@ -26,7 +26,7 @@ from models.capture.stages import Advance, Stage, StageRunner
 from models.capture.start import SEEN
 from models.contract.avatar_info import Subject
 from models.data.pairs import PairSettings
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.networks.avatar_networks import NetworkConfig
 from models.training.trainer import Progress, TrainConfig
 from scripts import contact_sheet, evaluate, install_tracker, train

@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from models.avatar.manifest import AvatarError, Manifest, load_manifest
 from models.contract.images import RgbImage
 from models.geometry.flame import is_flame
-from models.geometry.head import Head, HeadError, load_head
+from models.geometry.head import Head, HeadError
+from models.geometry.head_file import load_head
 from models.networks.avatar_networks import (
     FlamePaperNetworks,
     NetworkConfig,

@@ -51,7 +51,8 @@ from models.data.dataset import (
     file_sha256,
     write_frame,
 )
-from models.geometry.head import Head, load_head
+from models.geometry.head import Head
+from models.geometry.head_file import load_head
 from models.heads.regions import HeadRegions
 
 Bytes = NDArray[np.uint8]

@@ -18,6 +18,7 @@ from models.contract.frame_state import FloatArray, FrameState
 from models.data.recordings import RecordingError as RecordingError
 from models.data.recordings import load_recording
 from models.geometry.camera import look_at, quaternion_to_matrix, rotation_vector_to_quaternion
+from models.geometry.smoothstep import smoothstep
 
 Floats = NDArray[np.float64]
 Kind = Literal["recorded", "random", "calm"]
@@ -106,7 +107,7 @@ def smooth_path(
     at = random.uniform(0, 1) + np.arange(frames) / knot_frames
     index = at.astype(int)
     t = (at - index)[:, None]
-    ease = t * t * (3 - 2 * t)  # smoothstep
+    ease = smoothstep(0, 1, t)
     path: Floats = knots[index] * (1 - ease) + knots[index + 1] * ease
     return path
 

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from models.contract.frame_state import FloatArray, FrameState
 from models.data.dataset import SPLITS
 from models.data.motion import Expressions, Motion
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 
 _KIND_SHARES = {"recorded": 0.6, "random": 0.25, "calm": 0.15}
 """Share of each kind of expressions in the splits train and val."""

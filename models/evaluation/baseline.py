@@ -24,7 +24,8 @@ from models.contract.frame_state import FrameState
 from models.contract.images import RgbImage
 from models.data.samples import Sample, SamplePair, collate
 from models.evaluation.evaluation import Baseline
-from models.geometry.head import HeadError, load_head
+from models.geometry.head import HeadError
+from models.geometry.head_file import load_head
 from models.networks.avatar_networks import (
     FullRender,
     NetworkConfig,

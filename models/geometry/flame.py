@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from models.contract.frame_state import FloatArray
 from models.contract.shown_text import reason
-from models.geometry.head import JOINTS, Head, HeadError, check_limits, check_numbers
+from models.geometry.head import JOINTS, Head, HeadError
+from models.geometry.head_file import check_limits, check_numbers
 from models.geometry.jaw import JAW_COEFFICIENTS
 from models.geometry.npz import is_numeric, is_within_limits, length, read_npz
 from models.geometry.plain_pickle import PickleError, read_plain_pickle

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from models.contract.frame_state import FrameState
 from models.geometry.camera import focal_px, quaternion_to_matrix
-from models.geometry.head import Head, HeadError, load_head, vertex_normals
+from models.geometry.head import Head, HeadError, vertex_normals
+from models.geometry.head_file import load_head
 from models.geometry.rasterizer import SUBPIXELS, Fragments
 from models.geometry.rasterizer_numba import project, rasterize
 from models.studio.appearance import Appearance, load_appearance

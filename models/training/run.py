@@ -19,7 +19,8 @@ from models.data.dataset import DatasetError
 from models.data.processes import Processes
 from models.data.splits import Dataset, Format, load_dataset
 from models.geometry.flame import coefficient_range
-from models.geometry.head import Head, HeadError, load_head
+from models.geometry.head import Head, HeadError
+from models.geometry.head_file import load_head
 from models.metrics.vgg import Vgg16Perceptual, WeightsError, load_vgg16
 from models.networks.avatar_networks import NetworkConfig, Networks
 from models.training.distributed import join_processes

@@ -34,7 +34,7 @@ class ShownFace(NamedTuple):
 
     state: FrameState
     nv12: Nv12Image
-    """(3 H/2, W)."""
+    """(3 H/2, W) uint8 frame."""
     face: Rectangle
     """What expressions move."""
     head: Rectangle

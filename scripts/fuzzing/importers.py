@@ -16,7 +16,8 @@ from models.authors.checkpoint import CheckpointError, read_checkpoint
 from models.contract.arkit import ARKIT_NAMES
 from models.data.recordings import RecordingError, load_recording
 from models.geometry.flame import COEFFICIENT_NAMES, flame_head, load_flame, load_texture_space
-from models.geometry.head import HeadError, load_head
+from models.geometry.head import HeadError
+from models.geometry.head_file import load_head
 from models.heads.gltf_file import MeshFileError
 from models.heads.imported import head_arrays
 

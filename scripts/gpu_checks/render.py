@@ -19,9 +19,10 @@ from models.avatar.folder import SHIPPED, Avatar, load_avatar
 from models.avatar.manifest import Manifest
 from models.contract.frame_state import FrameState
 from models.runtime.base import Cache, Runtime
+from models.runtime.build_runtime import gpu_runtime
 from models.runtime.crossfade import Crossfade
 from models.runtime.deferred_crossfade import DeferredCrossfade
-from models.runtime.renderer import CachedRenderer, gpu_runtime
+from models.runtime.renderer import CachedRenderer
 from models.runtime.telewarp_cpu import TelewarpCpuRuntime
 from scripts.benchmarking.avatars import front, load_resized, swaying
 from scripts.benchmarking.models import image_difference

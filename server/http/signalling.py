@@ -90,9 +90,9 @@ class OfferResponses:
         A client that a router redirected here receives a token for what was created.
 
         Args:
-            path: Of what was created.
+            path: Path of the resource that was created, without the root path.
             answer: The SDP answer.
-            client: See `add_ice_servers`.
+            client: Name of the client, which its user names of TURN servers contain.
         """
         location = location_of(self.request, path)
         headers = {"Location": location, "ETag": ETAG, "Accept-Patch": SDP_FRAGMENT}

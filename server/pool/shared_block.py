@@ -97,7 +97,7 @@ class _AttachedMemory:
     could come first and leave a stale name there.
 
     Args:
-        name: Of the block.
+        name: Name of the block.
     """
 
     def __init__(self, name: str) -> None:

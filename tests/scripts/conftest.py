@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.avatar.folder import SHIPPED
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from tests.warm_python import WarmPython
 
 ROOT = Path(__file__).parents[2]

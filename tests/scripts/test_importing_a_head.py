@@ -14,7 +14,7 @@ from models.avatar.folder import load_avatar
 from models.contract.arkit import ARKIT_NAMES, arkit_name
 from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.flame import COEFFICIENT_NAMES
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.heads.anatomy import part_material
 from models.heads.glb import read_glb
 from models.heads.gltf_file import MeshFileError

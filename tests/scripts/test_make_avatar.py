@@ -14,7 +14,7 @@ import tyro
 from PIL import Image
 
 from models.avatar.folder import SHIPPED, load_avatar
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.heads.recipe import RECIPES
 from scripts import make_avatar
 from tests.scripts.conftest import ROOT, Run

@@ -16,7 +16,7 @@ class TrickleIce:
 
     Args:
         connection: The connection.
-        negotiation: Of its offer; names the transports.
+        negotiation: Negotiation of its offer, which names the transports.
         candidates: Decides which may be contacted.
     """
 

@@ -18,7 +18,8 @@ from scipy.spatial.transform import Rotation
 from models.avatar.folder import SHIPPED
 from models.avatar.manifest import load_manifest
 from models.contract.frame_state import FrameState, neutral_state
-from models.geometry.head import Head, load_head
+from models.geometry.head import Head
+from models.geometry.head_file import load_head
 from models.studio.materials import MATERIALS
 from models.studio.strands import HAIR
 from models.studio.studio import load_studio

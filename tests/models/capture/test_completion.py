@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.avatar.folder import SHIPPED, load_avatar
 from models.capture.completion import Layout, complete, complete_avatar, resized
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.geometry.npz import read_npz
 from models.studio.materials import MATERIALS
 

@@ -25,7 +25,8 @@ from models.capture.hull import (
 )
 from models.capture.shape_space import load_shape_space
 from models.contract.frame_state import FrameState
-from models.geometry.head import Head, load_head
+from models.geometry.head import Head
+from models.geometry.head_file import load_head
 
 SIZE = 80
 

@@ -19,7 +19,7 @@ from models.capture.start import SEEN
 from models.capture.video import VideoInfo
 from models.capture.world import Crop, World
 from models.data.dataset import SplitReader
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.heads.regions import Region, load_regions
 from tests.models.capture.phone_video import HEAD
 

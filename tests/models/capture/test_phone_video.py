@@ -14,7 +14,7 @@ from models.capture.face_model import face_model
 from models.capture.fitting import FittingStages, Poses, load_person, load_poses
 from models.capture.landmarks import FACE_POINTS
 from models.capture.shape_space import load_shape_space
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.heads.meshes import Floats, Ints
 from models.studio.materials import SKIN
 from tests.models.capture.phone_video import BLINK, HEAD, MOUTH, SMILE, PhoneVideo

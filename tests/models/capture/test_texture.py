@@ -9,7 +9,7 @@ import pytest
 
 from models.capture.texture import TEXTURE_SIZE, Unwrapped
 from models.contract.frame_state import neutral_state
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.heads.assembly import BOXES
 from models.heads.regions import Region, load_regions
 from tests.models.capture.phone_video import HEAD

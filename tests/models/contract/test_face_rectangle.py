@@ -12,7 +12,7 @@ from models.avatar.manifest import load_manifest
 from models.contract.frame_state import FACE_CENTRE_M, FrameState, Rectangle, neutral_state
 from models.data.motion import Expressions, Motion
 from models.geometry.camera import quaternion_to_matrix, rotation_vector_to_quaternion, to_screen
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.geometry.rasterizer import SUBPIXELS, project
 
 SIZE = 320

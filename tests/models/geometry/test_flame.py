@@ -21,7 +21,8 @@ from models.geometry.flame import (
     load_flame,
     load_texture_space,
 )
-from models.geometry.head import Head, HeadError, load_head
+from models.geometry.head import Head, HeadError
+from models.geometry.head_file import load_head
 from models.geometry.plain_pickle import PickleError, read_plain_pickle
 from tests.models.flame_file import flame_arrays, write_flame_npz, write_flame_pickle
 

@@ -7,7 +7,8 @@ import pytest
 from models.avatar.folder import SHIPPED
 from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.camera import quaternion_to_matrix
-from models.geometry.head import Head, HeadError, load_head, vertex_normals
+from models.geometry.head import Head, HeadError, vertex_normals
+from models.geometry.head_file import load_head
 
 SHIPPED_HEAD = SHIPPED / "default" / "head.npz"
 

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.geometry.flame import flame_head, load_flame
-from models.geometry.head import HeadError, load_head
+from models.geometry.head import HeadError
+from models.geometry.head_file import load_head
 from models.geometry.npz import read_npy, read_npz
 from tests.models.bounds import within_bounds
 from tests.models.flame_file import flame_arrays, write_flame_npz

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.avatar.folder import SHIPPED
 from models.contract.frame_state import neutral_state
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.heads.regions import Region, load_regions
 
 HEAD = SHIPPED / "default" / "head.npz"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.avatar.folder import SHIPPED
-from models.geometry.head import Head, load_head
+from models.geometry.head import Head
+from models.geometry.head_file import load_head
 from models.studio.atlas import load_studio_data
 from models.studio.eyeball import ON_IRIS, Eyeballs, refract_into_iris, tilt_by_cornea
 

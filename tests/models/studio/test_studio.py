@@ -11,7 +11,8 @@ import pytest
 from models.avatar.folder import SHIPPED
 from models.contract.frame_state import FrameState, neutral_state
 from models.geometry.camera import look_at, rotation_vector_to_quaternion, to_screen
-from models.geometry.head import Head, HeadError, load_head
+from models.geometry.head import Head, HeadError
+from models.geometry.head_file import load_head
 from models.geometry.rasterizer_numba import project, rasterize
 from models.studio.appearance import Appearance
 from models.studio.atlas import load_studio_data

@@ -26,7 +26,7 @@ from models.contract.backdrop import TRANSPARENT
 from models.contract.frame_state import FrameState
 from models.contract.images import layered_rows
 from models.contract.rendition import Rendition
-from models.geometry.head import load_head
+from models.geometry.head_file import load_head
 from models.kernels.nv12_numba import convert_to_nv12
 from models.networks.avatar_networks import NetworkConfig, build_networks
 from models.runtime.crossfade import FADE_S
