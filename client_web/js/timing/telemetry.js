@@ -19,6 +19,8 @@ const NETWORK_VALID_MS = 3000; // of events that come once a second
  * @property {number} fps_shown
  * @property {Percentiles} pose_to_photon_ms from a pose becoming current to its first frame's light
  * @property {Percentiles} sent_to_photon_ms from sending it
+ * @property {number | null} first_frame_ms from the first pose of the session to its first frame's
+ *   light. Poses that were sent before that are not in the latencies: they wait for a first cache
  * @property {boolean} latency_measurable false if the browser does not report which frame it displays
  * @property {Percentiles} cache_age_ms
  * @property {number} bitrate_kbps
@@ -42,6 +44,8 @@ export class Telemetry {
   #poseToPhoton = new PercentileWindow();
   #sentToPhoton = new PercentileWindow();
   #cacheAge = new PercentileWindow({ size: CACHE_AGE_SAMPLES });
+  /** @type {number | null} when the session's first frame was displayed */ #startedAt_ms = null;
+  /** @type {number | null} */ #firstFrame_ms = null;
   /** @type {Map<string, PercentileWindow>} */ #serverStages = new Map();
   #measurable = true;
   #serverErrors = 0;
@@ -157,6 +161,7 @@ export class Telemetry {
     this.#cacheAge.clear();
     this.#poseToPhoton.clear();
     this.#sentToPhoton.clear();
+    this.#startedAt_ms = this.#firstFrame_ms = null;
     this.#serverStages.clear();
     this.#clock.clear();
     this.#network = null;
@@ -181,6 +186,7 @@ export class Telemetry {
       fps_shown: this.#frames.rate(now_ms),
       pose_to_photon_ms: this.#poseToPhoton.summary(now_ms),
       sent_to_photon_ms: this.#sentToPhoton.summary(now_ms),
+      first_frame_ms: this.#firstFrame_ms,
       latency_measurable: this.#measurable,
       cache_age_ms: this.#cacheAge.summary(now_ms),
       bitrate_kbps: (this.#bytes.rate(now_ms) * 8) / 1000,
@@ -220,10 +226,7 @@ export class Telemetry {
     this.#reportFace(frame);
     this.onDisplayed(frame);
     const latency_ms = origin ? displayed_at_ms - origin.moved_at_ms : null;
-    if (origin && latency_ms !== null) {
-      this.#poseToPhoton.add(latency_ms, displayed_at_ms);
-      this.#sentToPhoton.add(displayed_at_ms - origin.sent_at_ms, displayed_at_ms);
-    }
+    this.#addLatency(origin, displayed_at_ms);
     const clock = this.#clock.estimate;
     this.log.add({
       presented_at_ms: displayed_at_ms,
@@ -239,6 +242,20 @@ export class Telemetry {
       clock_error_ms: clock?.error_ms ?? null,
       stages: frameStages(frame, clock?.offset_ms ?? null),
     });
+  }
+
+  /**
+   * @param {import("./frame_journal.js").Origin | null} origin
+   * @param {number} displayed_at_ms
+   */
+  #addLatency(origin, displayed_at_ms) {
+    if (origin && this.#startedAt_ms === null) {
+      this.#firstFrame_ms = displayed_at_ms - origin.moved_at_ms;
+    }
+    this.#startedAt_ms ??= displayed_at_ms;
+    if (!origin || origin.sent_at_ms < this.#startedAt_ms) return;
+    this.#poseToPhoton.add(displayed_at_ms - origin.moved_at_ms, displayed_at_ms);
+    this.#sentToPhoton.add(displayed_at_ms - origin.sent_at_ms, displayed_at_ms);
   }
 
   /** @param {DisplayedFrame} frame */

@@ -80,6 +80,8 @@ test("camera to photon is measured from the camera frame, and its stages add up"
   const { faces, clock } = publishing();
   const telemetry = new Telemetry();
   faces.journal = telemetry.journal;
+  telemetry.eventReceived({ type: "frame", rtp_timestamp: 8 }, 90);
+  telemetry.displayed({ presentedFrames: 0, expectedDisplayTime: 90, rtpTimestamp: 8 }, 90);
   faces.publish(FRAME); // sent at 131
   clock.now_ms = 160;
   const event = {

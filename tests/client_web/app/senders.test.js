@@ -60,6 +60,8 @@ test("the first view is sent once the home position is known", () => {
 
 test("a view that cannot be sent gets no number and keeps its time of movement", () => {
   const { viewSender, channel, telemetry, timers } = sending();
+  telemetry.eventReceived({ type: "frame", rtp_timestamp: 8, stages_ms: {} }, 1000);
+  telemetry.displayed({ presentedFrames: 0, expectedDisplayTime: 1000, rtpTimestamp: 8 }, 1000);
   viewSender.homeKnown();
   channel.open = false;
   timers.now_ms = 1100;

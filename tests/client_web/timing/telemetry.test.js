@@ -32,10 +32,39 @@ test("the statistics report the displayed frames", () => {
   const measured = watched().measured(980);
   assert.ok(Math.abs(measured.fps_shown - 50) < 1, String(measured.fps_shown));
   assert.ok(Math.abs(measured.bitrate_kbps - 1000) < 25, String(measured.bitrate_kbps));
-  assert.deepEqual(measured.pose_to_photon_ms, { p50: 30, p95: 30, count: 50 });
+  // Views 0 and 1 were sent before the first frame was displayed.
+  assert.deepEqual(measured.pose_to_photon_ms, { p50: 30, p95: 30, count: 48 });
   assert.deepEqual(measured.cache_age_ms, { p50: 90, p95: 90, count: 50 });
   assert.deepEqual(measured.stages_ms, STAGES);
   assert.equal(measured.view_seq_shown, 49);
+});
+
+test("what waits for the first frame of a session is its start, not latency", () => {
+  const telemetry = new Telemetry();
+  telemetry.journal.viewSent({ seq: 1, sent_at_ms: 100 });
+  telemetry.journal.viewSent({ seq: 2, sent_at_ms: 590 });
+  telemetry.journal.viewSent({ seq: 3, sent_at_ms: 610 });
+  for (const [seq, displayed_ms] of [
+    [1, 600],
+    [2, 620],
+    [3, 640],
+  ]) {
+    telemetry.eventReceived({ type: "frame", rtp_timestamp: seq, view_seq: seq }, displayed_ms);
+    telemetry.displayed(
+      { presentedFrames: seq, expectedDisplayTime: displayed_ms, rtpTimestamp: seq },
+      displayed_ms,
+    );
+  }
+  const { first_frame_ms, pose_to_photon_ms, sent_to_photon_ms } = telemetry.measured(640);
+  assert.equal(first_frame_ms, 500);
+  assert.deepEqual(pose_to_photon_ms, { p50: 30, p95: 30, count: 1 });
+  assert.equal(sent_to_photon_ms.count, 1);
+  assert.deepEqual(
+    telemetry.log.since(0).map((row) => row.pose_to_photon_ms),
+    [500, 30, 30],
+  );
+  telemetry.restart();
+  assert.equal(telemetry.measured(640).first_frame_ms, null);
 });
 
 test("a new session starts without measurements", () => {
