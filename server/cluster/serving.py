@@ -73,4 +73,8 @@ def address_of(listening: socket.socket) -> str:
 
 def print_line(text: str, stream: TextIO | None = None) -> None:
     """Print a line to standard output, or to another stream, and flush it."""
-    print(text, file=stream or sys.stdout, flush=True)
+    stream = stream or sys.stdout
+    # One call: `print` writes the newline separately if the stream is not buffered, and a line of
+    # the log, which another thread writes, could come between.
+    stream.write(f"{text}\n")
+    stream.flush()

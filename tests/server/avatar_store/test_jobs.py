@@ -48,9 +48,9 @@ out.mkdir(exist_ok=True)
 def say(**line): print(json.dumps(line), flush=True)
 say(stage="track", index=1, stages=2, fraction=0.25, message="tracks")
 print("a line that is no JSON"); say(fraction=1)
-(out / "pid").write_text(str(os.getpid()))
 (out / "frames.png").write_bytes(b"a person")
 (out / "nice").write_text(str(os.nice(0)))
+(out / "pid").write_text(str(os.getpid()))  # the last one: `started` waits for it
 if "child" in order:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     (out / "child").write_text(str(child.pid))
