@@ -38,7 +38,7 @@ from models.networks.generator import Generator, UpsampledConv
 from models.networks.telewarp import Foreground
 from models.runtime.base import Stage
 from models.runtime.renderer import CachedRenderer
-from models.training.losses import LossWeights, texture_loss
+from models.training.losses import texture_loss
 from models.training.objective import (
     AgedPair,
     Losses,
@@ -125,26 +125,12 @@ def build_two_frame_networks(config: NetworkConfig) -> TwoFrameNetworks:
 
 
 class BaselineObjective(Objective):
-    """Trains the full render on both frames of a pair.
+    """Trains the full render on both frames of a pair; the image has weight 1."""
 
-    Args:
-        networks: Networks to train; their warp is frozen.
-        weights: Weights of the parts of the loss; the image has weight 1.
-        mixed_precision: Whether networks run under bfloat16 autocast.
-        vgg16: Trained perceptual distance of images, optional.
-    """
-
-    def __init__(
-        self,
-        networks: Networks,
-        weights: LossWeights,
-        mixed_precision: bool,
-        vgg16: torch.nn.Module | None = None,
-    ) -> None:
-        super().__init__(networks, weights, mixed_precision, vgg16)
-        # Its weights get no gradient, which DistributedDataParallel would wait for.
-        if not isinstance(networks, TwoFrameNetworks):
-            networks.warper.requires_grad_(False)
+    def _freeze(self) -> None:
+        # The warp's weights get no gradient, which DistributedDataParallel would wait for.
+        if not isinstance(self.networks, TwoFrameNetworks):
+            self.networks.warper.requires_grad_(False)
 
     def forward(self, pair: SamplePair) -> Losses:
         """Compute the losses of images and texture."""

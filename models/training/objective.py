@@ -72,6 +72,10 @@ class Objective(nn.Module, ABC):
         self.vgg16 = vgg16
         self._weights, self._mixed_precision = weights, mixed_precision
         self._image_loss = ImageLoss(weights, vgg16)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """Exclude the parameters of `networks` that this objective does not train."""
 
     @property
     def reprojects(self) -> bool:
@@ -130,26 +134,12 @@ class PairObjective(Objective):
 
 
 class WarpObjective(PairObjective):
-    """Trains the warp alone, with the full render frozen.
+    """Trains the warp alone, with the full render, which is trained already, frozen."""
 
-    Args:
-        networks: Networks whose texture and generator are trained already.
-        weights: Weights of the parts of the loss.
-        mixed_precision: Whether networks run under bfloat16 autocast.
-        vgg16: Trained perceptual distance of images, optional.
-    """
-
-    def __init__(
-        self,
-        networks: Networks,
-        weights: LossWeights,
-        mixed_precision: bool,
-        vgg16: nn.Module | None = None,
-    ) -> None:
-        super().__init__(networks, weights, mixed_precision, vgg16)
+    def _freeze(self) -> None:
         # Without gradients of the generator a step needs less time and memory.
-        networks.requires_grad_(False)
-        networks.warper.requires_grad_(True)
+        self.networks.requires_grad_(False)
+        self.networks.warper.requires_grad_(True)
 
     def forward(self, pair: SamplePair) -> Losses:
         """Compute the loss of the warp."""
