@@ -75,12 +75,12 @@ class FrameState:
         Args:
             size: Rows and columns of the frame.
         """
-        x, y, z = _rotate(self.head_rotation.tolist(), FACE_CENTRE_M)
+        x, y, z = rotate(self.head_rotation.tolist(), FACE_CENTRE_M)
         right, up, back = self.head_translation.tolist()
         eye_x, eye_y, eye_z = self.eye_position.tolist()
         from_eye = (x + right - eye_x, y + up - eye_y, z + back - eye_z)
         *axis, w = self.eye_rotation.tolist()
-        x, y, z = _rotate([*axis, -w], from_eye)  # from the world to the camera
+        x, y, z = rotate([*axis, -w], from_eye)  # from the world to the camera
         if -z < _NEAR_M:
             return None
         pixels_per_m = size / 2 / tan(self.fov_y_rad / 2) / -z
@@ -96,10 +96,14 @@ def _clamp(edge: float, size: int) -> int:
     return round(min(max(edge, 0), size))
 
 
-def _rotate(quaternion: list[float], vector: Vector) -> Vector:
-    """Rotate a vector by a unit quaternion.
+def rotate(quaternion: list[float], vector: Vector) -> Vector:
+    """Rotate a vector.
 
     Uses plain floats: numpy needs a microsecond per operation, and this runs for each frame.
+
+    Args:
+        quaternion: Unit quaternion `[x, y, z, w]`.
+        vector: Vector to rotate, in any unit.
     """
     qx, qy, qz, w = quaternion
     x, y, z = vector

@@ -10,8 +10,9 @@ from math import cos, sin
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract.frame_state import Vector, rotate
+
 Floats = NDArray[np.float32]
-Vector = tuple[float, float, float]
 
 NECK_M: Vector = (0.0, -0.145, -0.118)
 """Base of the neck, the pivot of head rotations; measured on the shipped head."""
@@ -42,22 +43,7 @@ def neck_fixed(rotation: Floats, shift_m: Vector = (0.0, 0.0, 0.0)) -> Floats:
         rotation: (4,) quaternion [x, y, z, w] of the head.
         shift_m: Shift of the base of the neck.
     """
-    turned = _rotate(rotation, NECK_M)
+    turned = rotate(rotation.tolist(), NECK_M)
     return np.array(
         [n - t + s for n, t, s in zip(NECK_M, turned, shift_m, strict=True)], np.float32
-    )
-
-
-def _rotate(quaternion: Floats, vector: Vector) -> Vector:
-    """Rotate a vector by a quaternion.
-
-    Uses plain floats: `numpy.cross` alone would take most of the time of a frame.
-    """
-    qx, qy, qz, w = (float(part) for part in quaternion)
-    x, y, z = vector
-    tx, ty, tz = 2 * (qy * z - qz * y), 2 * (qz * x - qx * z), 2 * (qx * y - qy * x)
-    return (
-        x + w * tx + qy * tz - qz * ty,
-        y + w * ty + qz * tx - qx * tz,
-        z + w * tz + qx * ty - qy * tx,
     )
