@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -23,10 +22,8 @@ import httpx2
 import tyro
 from playwright.sync_api import Error, Page, sync_playwright
 
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS, find_chromium
+
 FRAME_S = 1 / 30
 LEAST_FPS = 5
 """Displayed frame rate below which the test fails."""
@@ -107,11 +104,9 @@ def _publish(http: httpx2.Client, stream: httpx2.URL, seconds: float) -> int:
 @contextmanager
 def _page(options: Options, stream: str) -> Iterator[Page]:
     """Open the page; yields it when it displays the stream."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("smoke test: expected chromium, got none; on Debian: apt install chromium")
+    chromium = find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         # Playwright waits with `eval` in the page, which the Content-Security-Policy forbids.
         page = browser.new_page(bypass_csp=True)
         hash_part = f"#token={options.token}" if options.token else ""

@@ -1,4 +1,4 @@
-"""The browser of the benchmarks: Debian's Chromium, not one that Playwright downloads."""
+"""The browser of benchmarks and tests: Debian's Chromium, not one that Playwright downloads."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ CHROMIUM_FLAGS = [
 
 
 def find_chromium() -> str:
-    """Return the path of Chromium, or end the benchmark if there is none."""
+    """Return the path of Chromium, or end the program if there is none."""
     chromium = shutil.which("chromium")
     if chromium is None:
         raise SystemExit(
-            "benchmark: expected chromium on the path, got none; "
-            "on Debian and Ubuntu: apt install chromium"
+            "expected chromium on the path, got none; on Debian and Ubuntu: apt install chromium"
         )
     return chromium

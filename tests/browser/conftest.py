@@ -15,27 +15,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS
 from server.pool.process_tree import children
 from tests.warm_python import Started, WarmPython
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
-CHROMIUM_ARGUMENTS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 FAKE_ENGINE = ("-m", "tests.server.network.fake_server", "--fps", "15")
 """Program of a server whose frames are flat greys, for pages whose images do not matter: it is
 ready within a second or two, a real one within 10 to 35 s beside other tests. A page that shows
@@ -138,16 +130,22 @@ class Server:
             return False
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -> Iterator[Server]:
-    """A server with default settings, except for the session limit: the machine is shared."""
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    server = Server(warm_python, log, "--max-sessions", "8")
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """Start a server, and stop it in the end, also where it did not become ready."""
     try:
         server.start()
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -> Iterator[Server]:
+    """A server with default settings, except for the session limit: the machine is shared."""
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with running(Server(warm_python, log, "--max-sessions", "8")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -158,11 +156,8 @@ def fake_server(
     log = tmp_path_factory.mktemp("fake-server") / "log.txt"
     server = Server(warm_python, log, "--max-sessions", "8")
     server.program = FAKE_ENGINE
-    try:
-        server.start()
+    with running(server):
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture
@@ -170,11 +165,8 @@ def small_server(tmp_path: Path, warm_python: WarmPython) -> Iterator[Server]:
     """A separate server with the fake engine and a session limit of one."""
     server = Server(warm_python, tmp_path / "log.txt", "--max-sessions", "1")
     server.program = FAKE_ENGINE
-    try:
-        server.start()
+    with running(server):
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +175,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS)
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 

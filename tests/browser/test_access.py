@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from server.auth.grants import Scope
 from server.auth.tokens import Tokens, read_tokens
-from tests.browser.conftest import FAKE_ENGINE, Server
+from tests.browser.conftest import FAKE_ENGINE, Server, running
 from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
@@ -51,11 +51,8 @@ def protected(
     options = ("--tokens", str(file), "--log-level", "debug", "--max-sessions", "8")
     server = Server(warm_python, folder / "log.txt", *options)
     server.program = FAKE_ENGINE
-    try:
-        server.start()
+    with running(server):
         yield ProtectedServer(server, read_tokens(file))
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS
 from scripts.benchmarking.fake_camera import camera_flags, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
 from server.settings import Settings
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.browser.conftest import CHROMIUM
 from tests.browser.test_camera import wait_until
 from tests.server.conftest import serving
 
@@ -47,7 +48,7 @@ def camera_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser
         write_y4m(video, [image.convert("RGB").resize((640, 512))] * FPS, FPS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*CHROMIUM_ARGUMENTS, *camera_flags(video)]
+            executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *camera_flags(video)]
         )
         yield browser
         browser.close()

@@ -20,10 +20,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS
 from scripts.benchmarking.fake_camera import FPS, camera_flags, render, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
 from server.protocol.packed_mesh import unpack_mesh
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server, leave
+from tests.browser.conftest import CHROMIUM, Server, leave
 
 pytestmark = pytest.mark.skipif(
     bool(missing(FOLDER, {**PROGRAM, **MODELS})),
@@ -85,7 +86,7 @@ def camera_page(server: Server, video: Path, path: str) -> Iterator[Page]:
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*CHROMIUM_ARGUMENTS, *camera_flags(video)]
+            executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *camera_flags(video)]
         )
         context = browser.new_context(
             viewport=VIEWPORT, permissions=["camera"], reduced_motion="reduce"

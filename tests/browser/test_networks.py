@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, FAKE_ENGINE
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS
+from tests.browser.conftest import CHROMIUM, FAKE_ENGINE
 from tests.server.network.network import (
     Namespace,
     connect_namespaces,
@@ -38,7 +39,7 @@ def page_in(namespace: Namespace, folder: Path) -> Iterator[Page]:
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(
-            executable_path=namespace.wrap(CHROMIUM, folder), args=list(CHROMIUM_ARGUMENTS)
+            executable_path=namespace.wrap(CHROMIUM, folder), args=CHROMIUM_FLAGS
         ) as browser,
     ):
         yield browser.new_page(bypass_csp=True)

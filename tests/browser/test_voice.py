@@ -18,9 +18,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, ViewportSize, expect, sync_playwright
 
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS
 from scripts.benchmarking.fake_camera import camera_flags, write_y4m
 from scripts.install_tracker import FOLDER, MODELS, PROGRAM, missing
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server, leave
+from tests.browser.conftest import CHROMIUM, Server, leave
 from tests.browser.test_call import FPS, PREVIEW
 
 pytestmark = pytest.mark.skipif(
@@ -69,7 +70,7 @@ def speaking_browser(server: Server, folder: Path) -> Iterator[BrowserContext]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=[*CHROMIUM_ARGUMENTS, *camera_flags(folder / "face.y4m"), microphone],
+            args=[*CHROMIUM_FLAGS, *camera_flags(folder / "face.y4m"), microphone],
         )
         context = browser.new_context(
             reduced_motion="reduce",

@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, Server
+from scripts.benchmarking.chromium import CHROMIUM_FLAGS
+from tests.browser.conftest import CHROMIUM, Server
 from tests.warm_python import WarmPython
 
 EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
@@ -147,9 +148,7 @@ def page() -> Iterator[Page]:
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS)
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         # Without `bypass_csp`: the Content-Security-Policies of the pages are tested.
         yield browser.new_page()
         browser.close()
