@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -176,6 +176,18 @@ async def test_a_viewer_who_moves_away_gets_a_frame_immediately_and_then_its_own
         assert leaves.slots is not stays.slots
 
 
+@contextmanager
+def without_memory(pool: RenderPool, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse to open cache slots meanwhile."""
+
+    def refuse(avatar_id: str, size: int) -> CacheSlots:
+        raise PoolBusyError("no shared memory for 32.5 MB more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "open_slots", refuse)
+        yield
+
+
 @pytest.mark.parametrize("how", ["moves away", "sends its own mesh"])
 async def test_a_viewer_without_memory_for_its_own_caches_keeps_its_video_and_splits_later(
     how: str, monkeypatch: pytest.MonkeyPatch
@@ -184,25 +196,19 @@ async def test_a_viewer_without_memory_for_its_own_caches_keeps_its_video_and_sp
     async with running_server() as server:
         stays, leaves = await server.open(), await server.open()
         await asyncio.gather(stays.next_frame(), leaves.next_frame())
-        open_slots = server.pool.open_slots
-
-        def without_memory(avatar_id: str, size: int) -> CacheSlots:
-            raise PoolBusyError("no shared memory for 32.5 MB more")
-
-        monkeypatch.setattr(server.pool, "open_slots", without_memory)
-        for seq in range(1, 4):
-            if how == "moves away":
-                leaves.set_view(view(seq, x=0.5))
-            else:
-                leaves.set_mesh(mesh(seq, 0.5))
-            shown = decode_frame((await leaves.next_frame()).nv12)
-            assert (shown.eye_x, shown.jaw_open) == pytest.approx(
-                (0.5, 0) if how == "moves away" else (0, 0.5), abs=STEP
-            )
-            await asyncio.sleep(0.06)
-        assert leaves.slots is stays.slots
-        assert leaves.stats()["failed_splits"] == 3
-        monkeypatch.setattr(server.pool, "open_slots", open_slots)
+        with without_memory(server.pool, monkeypatch):
+            for seq in range(1, 4):
+                if how == "moves away":
+                    leaves.set_view(view(seq, x=0.5))
+                else:
+                    leaves.set_mesh(mesh(seq, 0.5))
+                shown = decode_frame((await leaves.next_frame()).nv12)
+                assert (shown.eye_x, shown.jaw_open) == pytest.approx(
+                    (0.5, 0) if how == "moves away" else (0, 0.5), abs=STEP
+                )
+                await asyncio.sleep(0.06)
+            assert leaves.slots is stays.slots
+            assert leaves.stats()["failed_splits"] == 3
         await frames_until_open(server, 2, [stays, leaves])
         await frames_until_split(leaves, stays)
         await server.sessions.close(leaves.id)
@@ -217,17 +223,11 @@ async def test_a_split_that_failed_is_repeated_although_nothing_moves(
     async with running_server() as server:
         stays, leaves = await server.open(), await server.open()
         await asyncio.gather(stays.next_frame(), leaves.next_frame())
-        open_slots = server.pool.open_slots
-
-        def without_memory(avatar_id: str, size: int) -> CacheSlots:
-            raise PoolBusyError("no shared memory for 32.5 MB more")
-
-        monkeypatch.setattr(server.pool, "open_slots", without_memory)
-        leaves.set_view(view(1, x=0.5))
-        await settled(leaves)
-        assert leaves.slots is stays.slots
-        assert leaves.stats()["failed_splits"] >= 1
-        monkeypatch.setattr(server.pool, "open_slots", open_slots)
+        with without_memory(server.pool, monkeypatch):
+            leaves.set_view(view(1, x=0.5))
+            await settled(leaves)
+            assert leaves.slots is stays.slots
+            assert leaves.stats()["failed_splits"] >= 1
         await frames_until_split(leaves, stays)
 
 
@@ -409,17 +409,11 @@ async def test_a_viewer_without_memory_for_larger_frames_keeps_the_old_size(
     async with running_server() as server:
         session = await server.open(display_px=200)
         await session.next_frame()
-        open_slots = server.pool.open_slots
-
-        def without_memory(avatar_id: str, size: int) -> CacheSlots:
-            raise PoolBusyError("no shared memory for 17.8 MB more")
-
-        monkeypatch.setattr(server.pool, "open_slots", without_memory)
-        session.set_display(300)
-        async with asyncio.timeout(20):
-            while not session.stats()["failed_splits"]:
-                assert (await session.next_frame()).nv12.shape[1] == 256
-        monkeypatch.setattr(server.pool, "open_slots", open_slots)
+        with without_memory(server.pool, monkeypatch):
+            session.set_display(300)
+            async with asyncio.timeout(20):
+                while not session.stats()["failed_splits"]:
+                    assert (await session.next_frame()).nv12.shape[1] == 256
         assert set((await widths_until(320, session))[:-1]) <= {256}
         assert server.open_slots == 1
 
