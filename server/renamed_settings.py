@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 PREFIX = "TELEWARP_"
-"""Of environment variables."""
+"""Start of the names of environment variables."""
 
 
 def rename_options(arguments: Sequence[str], names: Mapping[str, str]) -> list[str]:
