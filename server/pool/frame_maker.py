@@ -17,7 +17,7 @@ from models.contract.rendition import Rendition
 from server.pool.interface import Engine, Fade, Slot
 from server.pool.mark import Mark
 
-_REUSE_WINDOW_S = 0.008
+REUSE_WINDOW_S = 0.008
 """Viewers who request the same image within this time get the same step of a crossfade, even if a
 new cache was finished in between: half a frame at 60 frames per second."""
 
@@ -66,7 +66,7 @@ class SequenceState:
         """Return whether warping again would give the image of the newest frame."""
         # Otherwise the next frame differs even if the states are equal.
         changing = self.fading or self.generation != request.generation
-        if changing and now - self.warped_at > _REUSE_WINDOW_S:
+        if changing and now - self.warped_at > REUSE_WINDOW_S:
             return False
         return self.state is not None and self.state.same_image(request.state)
 
